@@ -1,0 +1,518 @@
+"""The [STRUCT] schema and the requests: the one vocabulary that controller and executor share.
+
+The executor owns this file (it has the harder limits: standard library, Python 3.8); the controller imports these
+same classes and validates against them. Everything is frozen, flat and boring. Annotations stay strings on the node,
+so they may be written the modern way.
+
+A line on the wire is `[STRUCT] ` and one compact JSON object. A reader ignores fields it does not know and keeps
+events whose type it does not know, so both may be added without raising PROTOCOL.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any, Dict, Literal, Tuple, Type, TypeVar, Union
+
+PREFIX = "[STRUCT] "
+PROTOCOL = 1
+
+STAGES = ("prepare", "validate", "deploy", "verify", "complete")
+"""The stages of a run, in order. `diagnose` is not one of them: it runs by itself after a failure, or on demand."""
+
+MAX_TEXT = 2000
+"""Characters of one free text on the wire. A longer one is cut in the middle: the beginning names the thing, the end says why."""
+
+MAX_TAIL = 40
+"""Lines of evidence that travel with a failure; the log and the diagnostics file on the node hold the rest."""
+
+
+# --- requests: what the controller writes to the executor's stdin, one JSON object a line -----------------------------
+
+
+@dataclass(frozen=True)
+class ServiceOrder:
+    """One service as the topology wants it on this node. `folder` is relative to the checkout."""
+
+    name: str
+    folder: str
+    depends_on: Tuple[str, ...] = ()
+    required_env: Tuple[str, ...] = ()
+    health_timeout_s: float = 60.0
+    health_interval_s: float = 2.0
+
+
+@dataclass(frozen=True)
+class NodeOrder:
+    """Where things lie on the node and how to work there: the part of a request that outlives one run."""
+
+    host: str
+    root: str
+    checkout: str
+    origin: str
+    branch: str
+    compose: Tuple[str, ...] = ("docker", "compose")
+    pull: str = "missing"
+    up_timeout_s: float = 300.0
+    services: Tuple[ServiceOrder, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One thing the controller asks of the executor.
+
+    verb: `facts` (read-only), `run` (start the run unless it was started, then follow it), `diagnose`, `cancel`.
+    run: the run id; `facts` and `diagnose` get one of their own that names no run.
+    revision: the full commit the checkout must reach. after: the last seq the controller already has.
+    by, controller: who confirmed this run, and on which machine.
+    """
+
+    verb: str
+    run: str
+    node: NodeOrder
+    revision: str = ""
+    resume: bool = False
+    after: int = 0
+    by: str = ""
+    controller: str = ""
+    protocol: int = PROTOCOL
+
+
+# --- facts: parts of the `facts` event -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ContainerFact:
+    """One container of a service. state: docker's word (running, exited, ...). health: healthy, unhealthy, starting or "" (no check)."""
+
+    name: str
+    service: str = ""
+    id: str = ""
+    image: str = ""
+    state: str = ""
+    health: str = ""
+    exit_code: int = 0
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
+class ServiceFact:
+    """What stands on the node of one service.
+
+    state: absent | running | partial | stopped | restarting. health: healthy | unhealthy | starting | none.
+    local_changed: `.env` or the override under <root>/config/<service> moved since the last deploy of the service.
+    missing_env: required names with no value in `.env`.
+    """
+
+    name: str
+    state: str
+    health: str = "none"
+    containers: Tuple[ContainerFact, ...] = ()
+    deployed_revision: str = ""
+    local_changed: bool = False
+    override: bool = False
+    env: bool = False
+    missing_env: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LockFact:
+    """Who holds the node's lock: the run, the person, the machine it was ordered from, since when (RFC 3339), doing what."""
+
+    run: str
+    by: str = ""
+    controller: str = ""
+    since: str = ""
+    pid: int = 0
+    stage: str = ""
+    service: str = ""
+
+
+@dataclass(frozen=True)
+class RunFact:
+    """The newest run that the node remembers. outcome is "" while it works and `lost` when its worker died."""
+
+    run: str
+    outcome: str = ""
+    revision: str = ""
+    stage: str = ""
+    at: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that keeps a node from being deployed to (no docker, no git, ...): a stable code, a sentence, a way out."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+# --- events: what the executor answers -------------------------------------------------------------------------------
+# Every event has seq, at, run and host. A follower's heartbeat repeats the last seq, since it is no part of the run.
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The first event: who speaks. launch: how the worker was started (`answer` when there is no worker)."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    protocol: int = PROTOCOL
+    executor: str = ""
+    python: str = ""
+    pid: int = 0
+    boot: str = ""
+    launch: str = ""
+    resumed: bool = False
+    log: str = ""
+    type: Literal["hello"] = "hello"
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage began."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    type: Literal["stage_started"] = "stage_started"
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    """A stage ended well, and its marker stands."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    duration_s: float = 0.0
+    type: Literal["stage_finished"] = "stage_finished"
+
+
+@dataclass(frozen=True)
+class StageSkipped:
+    """A resumed run passed over a stage that an earlier run completed."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    reason: str = ""
+    type: Literal["stage_skipped"] = "stage_skipped"
+
+
+@dataclass(frozen=True)
+class StageFailed:
+    """A stage failed and the run ends here. tail: the last lines of what failed. service: "" when it was no single one."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    code: str
+    message: str
+    hint: str = ""
+    service: str = ""
+    tail: Tuple[str, ...] = ()
+    type: Literal["stage_failed"] = "stage_failed"
+
+
+@dataclass(frozen=True)
+class CheckedOut:
+    """prepare brought the checkout to its revision. source: origin | cache. stale: origin could not be asked."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    revision_before: str
+    revision_after: str
+    source: str = "origin"
+    stale: bool = False
+    message: str = ""
+    type: Literal["checked_out"] = "checked_out"
+
+
+@dataclass(frozen=True)
+class ServiceStarted:
+    """Work on a service began (in deploy: `up`; in verify: its health)."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    service: str
+    type: Literal["service_started"] = "service_started"
+
+
+@dataclass(frozen=True)
+class ServiceFinished:
+    """deploy brought a service up. status: changed (a container was created, replaced, removed or started) | unchanged."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    service: str
+    status: str
+    duration_s: float = 0.0
+    type: Literal["service_finished"] = "service_finished"
+
+
+@dataclass(frozen=True)
+class ServiceSkipped:
+    """A resumed run passed over a service that an earlier run had completed."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    service: str
+    reason: str = ""
+    type: Literal["service_skipped"] = "service_skipped"
+
+
+@dataclass(frozen=True)
+class ServiceVerified:
+    """verify judged a service well. health: healthy (a check said so) | running (it has none) | finished (one-shot, exit 0)."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    service: str
+    health: str
+    type: Literal["service_verified"] = "service_verified"
+
+
+@dataclass(frozen=True)
+class ServiceFailed:
+    """A service failed in deploy or verify; a `stage_failed` follows. tail: its last log lines or its command's."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    service: str
+    code: str
+    message: str
+    hint: str = ""
+    health: str = ""
+    tail: Tuple[str, ...] = ()
+    type: Literal["service_failed"] = "service_failed"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing validate found. severity: error (the host is blocked) | warning. file is relative to the checkout or absolute."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    code: str
+    severity: str
+    message: str
+    service: str = ""
+    file: str = ""
+    key: str = ""
+    hint: str = ""
+    type: Literal["finding"] = "finding"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A sentence for the live row: what is being done now."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    text: str
+    service: str = ""
+    type: Literal["progress"] = "progress"
+
+
+@dataclass(frozen=True)
+class Log:
+    """One line of a command's output."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    text: str
+    service: str = ""
+    type: Literal["log"] = "log"
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """A sign of life in a silence. Not journalled; seq is that of the last event sent."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str = ""
+    type: Literal["heartbeat"] = "heartbeat"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The answer to `facts`: what is true on the node now. completed: markers that stand, in stage order."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    revision: str = ""
+    dirty: Tuple[str, ...] = ()
+    stage: str = ""
+    completed: Tuple[str, ...] = ()
+    last_service: str = ""
+    services: Tuple[ServiceFact, ...] = ()
+    lock: LockFact | None = None
+    last_run: RunFact | None = None
+    problems: Tuple[Problem, ...] = ()
+    versions: Dict[str, str] = field(default_factory=dict)
+    type: Literal["facts"] = "facts"
+
+
+@dataclass(frozen=True)
+class DiagnosticsCollected:
+    """diagnose wrote its file. path: on the node; size: in bytes."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    path: str
+    size: int = 0
+    stage: str = "diagnose"
+    type: Literal["diagnostics_collected"] = "diagnostics_collected"
+
+
+@dataclass(frozen=True)
+class DiagnosticsPart:
+    """A piece of the diagnostics file, sent when a person asked for it with `diagnose`; the pieces in order make the file."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    text: str
+    stage: str = "diagnose"
+    type: Literal["diagnostics_part"] = "diagnostics_part"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The request was not begun. code says why (locked, root_unwritable, no_python, ...); a goodbye `refused` follows."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    code: str
+    message: str
+    hint: str = ""
+    lock: LockFact | None = None
+    type: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True)
+class Goodbye:
+    """The last event. outcome: success | failed | blocked | cancelled | refused. Without it a run is lost, whatever an exit status said."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    outcome: str
+    duration_s: float = 0.0
+    type: Literal["goodbye"] = "goodbye"
+
+
+Event = Union[
+    Hello,
+    StageStarted,
+    StageFinished,
+    StageSkipped,
+    StageFailed,
+    CheckedOut,
+    ServiceStarted,
+    ServiceFinished,
+    ServiceSkipped,
+    ServiceVerified,
+    ServiceFailed,
+    Finding,
+    Progress,
+    Log,
+    Heartbeat,
+    Facts,
+    DiagnosticsCollected,
+    DiagnosticsPart,
+    Refused,
+    Goodbye,
+]
+
+FREE_TEXT = frozenset({"text", "message", "hint", "tail", "reason", "file", "key"})
+"""Fields that may hold anything a command printed: redacted and bounded at the sink. All others are saturn's own words."""
+
+
+def encode(record: Any) -> str:
+    """The compact JSON of an event or request, one line, plain ASCII so that no locale can break it."""
+    return json.dumps(_plain(record), separators=(",", ":"), ensure_ascii=True)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return value
+
+
+T = TypeVar("T")
+
+
+def _build(kind: Type[T], data: Dict[str, Any]) -> T:
+    """A dataclass from a JSON object: unknown keys are dropped, lists become tuples, a missing key is a TypeError."""
+    known = {each.name for each in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in known})
+
+
+def decode_request(text: str) -> Request:
+    """The request in one line of JSON.
+
+    Raises:
+        ValueError: the line is not a request that this protocol knows.
+    """
+    try:
+        data = json.loads(text)
+        node = dict(data["node"])
+        node["services"] = [_build(ServiceOrder, each) for each in node.get("services", ())]
+        return _build(Request, {**data, "node": _build(NodeOrder, node)})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("not a request: {}".format(error)) from error

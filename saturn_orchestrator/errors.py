@@ -1,0 +1,129 @@
+"""The whole exception tree. Errors carry facts; their wording on a screen is report's work.
+
+    SaturnError                       code, message, place, notes, hint, exit_code
+      UsageError                 2    the command line cannot be obeyed
+      InventoryError             2    topology or a service is invalid: every finding at once
+      RepositoryError            2    git on SATURN cannot answer
+      SessionError                    a host could not be talked to (code tells how)
+        Unreachable              3    refused, timed out, no route: worth another try
+        Denied                   1    the login was denied, or no identity could be offered: never retried
+        HostKeyRejected          1    the host key is unknown or another one: never retried
+        SessionLost              1    the line broke in the middle; the node may still be working
+        ExecutorRefused          1    the node is reachable but cannot or will not begin (no_python, locked, ...)
+      Interrupted              130    Ctrl-C
+
+Foreign errors are translated where they enter: asyncssh's in session/ssh.py, pydantic's and yaml's in topology/load.py,
+git's in repository/. cli/main.py is the only place that catches a SaturnError to print it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class InventoryFinding:
+    """One thing wrong in the inventory. file: as the person would type it. line: from 1, 0 when unknown. key: a path like hosts.vps.address."""
+
+    file: str
+    line: int
+    key: str
+    message: str
+    hint: str = ""
+
+    @property
+    def place(self) -> str:
+        """`file:line key`, as far as it is known."""
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where} {self.key}" if self.key else where
+
+
+class SaturnError(Exception):
+    """A failure with a stable code, a sentence, a place, and the next command to type."""
+
+    code = "error"
+    exit_code = 2
+
+    def __init__(
+        self, message: str, *, code: str = "", place: str = "", notes: Sequence[str] = (), hint: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.place = place
+        self.notes = tuple(notes)
+        self.hint = hint
+
+
+class UsageError(SaturnError):
+    """The command line cannot be obeyed; nothing was touched."""
+
+    code = "usage"
+
+
+class InventoryError(SaturnError):
+    """The inventory is invalid. `findings` holds everything that is wrong, in file order."""
+
+    code = "inventory_invalid"
+
+    def __init__(self, findings: Sequence[InventoryFinding]) -> None:
+        count = len(findings)
+        super().__init__(
+            f"the inventory has {count} error{'' if count == 1 else 's'}",
+            hint="mend the lines above, then: saturn validate",
+        )
+        self.findings = tuple(findings)
+
+
+class RepositoryError(SaturnError):
+    """git on SATURN could not answer."""
+
+    code = "repository"
+
+
+class SessionError(SaturnError):
+    """A host could not be talked to. Not final by itself: subclasses say whether another try makes sense."""
+
+    code = "session"
+    exit_code = 1
+    retryable = False
+
+
+class Unreachable(SessionError):
+    """Nobody answered: refused, timed out, no route, no such name."""
+
+    code = "unreachable"
+    exit_code = 3
+    retryable = True
+
+
+class Denied(SessionError):
+    """The host answered and denied the login, or there was no identity to offer."""
+
+    code = "permission_denied"
+
+
+class HostKeyRejected(SessionError):
+    """The host's key is not the one we know (`host_key_changed`), or none is known (`host_key_unknown`)."""
+
+    code = "host_key_changed"
+
+
+class SessionLost(SessionError):
+    """The line broke after the executor began to speak."""
+
+    code = "session_lost"
+
+
+class ExecutorRefused(SessionError):
+    """The node is reachable but the executor cannot or will not begin; the code is the node's."""
+
+    code = "refused"
+
+
+class Interrupted(SaturnError):
+    """A person pressed Ctrl-C before anything was left to detach from."""
+
+    code = "interrupted"
+    exit_code = 130
