@@ -1,0 +1,47 @@
+"""`saturn status`: ask every host at once what is true on it; a host that is away costs the others nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from saturn_orchestrator.app.wanted import Source
+from saturn_orchestrator.errors import RepositoryError, SessionError, Unreachable
+from saturn_orchestrator.events import now
+from saturn_orchestrator.rollout.survey import connect, gather_facts
+from saturn_orchestrator.session.base import OpenSession
+from saturn_orchestrator.state.model import HostError
+from saturn_orchestrator.state.standing import Standing
+from saturn_orchestrator.topology.model import Host, Topology
+
+
+async def status(topology: Topology, hosts: Sequence[Host], open_session: OpenSession) -> tuple[Standing, ...]:
+    """Where the hosts stand, in the order given. Without a usable repository `behind` is unknown, no more."""
+    try:
+        source = await Source.of(topology, hosts)
+    except RepositoryError:
+        source = None
+    slots = asyncio.Semaphore(max(topology.rollout.parallel, len(hosts)))
+    return tuple(await asyncio.gather(*(_standing(host, source, open_session, slots) for host in hosts)))
+
+
+async def _standing(host: Host, source: Source | None, open_session: OpenSession, slots: asyncio.Semaphore) -> Standing:
+    async with slots:
+        try:
+            session = await connect(host, open_session, lambda _: None)
+        except SessionError as error:
+            return _away(host, error)
+        try:
+            facts = await gather_facts(host, session)
+        except SessionError as error:
+            return _away(host, error)
+        finally:
+            await session.close()
+    behind = (await source.wanted(host, facts.revision)).commits if source else None
+    return Standing(host.name, "online", observed_at=now(), facts=facts, behind=behind)
+
+
+def _away(host: Host, error: SessionError) -> Standing:
+    reachability = "unreachable" if isinstance(error, Unreachable) else "denied"
+    reason = HostError(error.code, "; ".join((error.message, *error.notes)), error.hint)
+    return Standing(host.name, reachability, observed_at=now(), error=reason)

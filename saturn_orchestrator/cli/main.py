@@ -1,0 +1,100 @@
+"""`saturn`: the group of verbs, each imported when it is called, and the one place where errors are caught."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from saturn_orchestrator import __version__
+from saturn_orchestrator.errors import Interrupted, SaturnError
+
+VERBS = {
+    "init": "Write a commented starter into a new or existing repository.",
+    "validate": "Check the inventory and the services, on this machine alone.",
+    "deploy": "Show what would change on each host, ask, and deploy.",
+    "status": "Show where every node stands.",
+    "diagnose": "Collect a node's diagnostics and bring them here.",
+    "demo": "Deploy a sample homelab to nodes on this very machine.",
+}
+"""Every verb with its one line of help, so that `saturn --help` imports none of them."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its verbs by name and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The verbs, in the order in which a person meets them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The verb of that name, from the module of that name."""
+        if cmd_name not in VERBS:
+            return None
+        verb: click.Command = import_module(f"saturn_orchestrator.cli.{cmd_name}").command
+        return verb
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The verbs and their one line each."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--inventory",
+    type=click.Path(path_type=Path),
+    envvar="SATURN_INVENTORY",
+    help="The topology file.  [default: inventory/topology.yaml, found from here upwards]",
+)
+@click.option("--verbose", is_flag=True, help="Show tracebacks and what is otherwise left out.")
+@click.version_option(__version__, prog_name="saturn")
+@click.pass_context
+def saturn(ctx: click.Context, inventory: Path | None, verbose: bool) -> None:  # noqa: FBT001
+    """Deploys a homelab of Docker Compose machines: plan, confirm each host, roll out."""
+    ctx.obj = {"inventory": inventory, "verbose": verbose}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The console script: run a verb, print an error in words, exit with the documented code."""
+    words = sys.argv[1:] if argv is None else argv
+    sys.exit(_run(words))
+
+
+def _run(words: list[str]) -> int:
+    try:
+        result: Any = saturn.main(words, prog_name="saturn", standalone_mode=False)
+    except click.exceptions.Abort:
+        return _told(Interrupted("interrupted; nothing was left half done"), words)
+    except KeyboardInterrupt:
+        return _told(Interrupted("interrupted"), words)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except SaturnError as error:
+        return _told(error, words)
+    except BrokenPipeError:
+        # Whoever read our output went away; Python would complain once more while it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - the one boundary: a defect of ours is told in a sentence, too
+        message = f"a defect in saturn: {type(error).__name__}: {error}"
+        hint = "run it again as `saturn --verbose …` and report what it shows"
+        return _told(SaturnError(message, code="internal_error", hint=hint), words, cause=error)
+    return result if isinstance(result, int) else 0
+
+
+def _told(error: SaturnError, words: list[str], cause: Exception | None = None) -> int:
+    from saturn_orchestrator.report.problems import problem_text
+    from saturn_orchestrator.report.style import console
+
+    if "--verbose" in words:
+        import traceback
+
+        traceback.print_exception(cause or error)
+    console(sys.stderr).print(problem_text(error))
+    return error.exit_code

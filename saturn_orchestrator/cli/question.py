@@ -1,0 +1,58 @@
+"""The keyboard: one question a host, on standard error, answered on a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from saturn_orchestrator.app.consent import Answer
+from saturn_orchestrator.errors import UsageError
+
+_ANSWERS = {
+    "y": Answer.YES,
+    "yes": Answer.YES,
+    "a": Answer.ALL,
+    "all": Answer.ALL,
+    "q": Answer.QUIT,
+    "quit": Answer.QUIT,
+}
+
+
+def require_terminal() -> None:
+    """Make sure that somebody can be asked.
+
+    Raises:
+        UsageError: input or screen is not a terminal.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            "nobody can be asked: there is no terminal, and --yes was not given",
+            code="no_terminal",
+            hint="run it in a terminal, or add --yes to confirm every host beforehand",
+        )
+
+
+def answer_in(line: str) -> Answer:
+    """What a person meant. No is the default, and an unclear answer is no."""
+    return _ANSWERS.get(line.strip().lower(), Answer.NO)
+
+
+async def ask(question: str) -> Answer:
+    """Print the question and read one line, without stopping the event loop: other hosts go on meanwhile."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str] = loop.create_future()
+
+    def read() -> None:
+        if not line.done():
+            line.set_result(sys.stdin.readline())
+
+    loop.add_reader(sys.stdin.fileno(), read)
+    try:
+        text = await line
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+    if not text.endswith("\n"):
+        sys.stderr.write("\n")
+    return answer_in(text)

@@ -1,0 +1,33 @@
+"""`saturn status`."""
+
+from __future__ import annotations
+
+import click
+
+from saturn_orchestrator.cli.options import Selection, loaded, selection_options
+
+
+@click.command("status")
+@selection_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:  # noqa: FBT001
+    """Show where every node stands: reachability, revision, last run, services. All hosts unless some are chosen."""
+    import asyncio
+    import sys
+
+    from saturn_orchestrator.app.status import status
+    from saturn_orchestrator.report.documents import dump, status_document
+    from saturn_orchestrator.report.status_view import status_table
+    from saturn_orchestrator.report.style import console
+    from saturn_orchestrator.session.dial import open_session
+
+    topology = loaded(ctx)
+    hosts = selection.of(topology, default_all=True)
+    standings = asyncio.run(status(topology, hosts, open_session))
+    if as_json:
+        sys.stdout.write(dump(status_document(standings)))
+    else:
+        console(sys.stdout).print(status_table(standings))
+    codes = {1 if each.reachability == "denied" else 3 for each in standings if each.reachability != "online"}
+    return min(codes, default=0)

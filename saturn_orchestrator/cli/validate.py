@@ -1,0 +1,36 @@
+"""`saturn validate`."""
+
+from __future__ import annotations
+
+import click
+
+from saturn_orchestrator.cli.options import topology_file
+
+
+@click.command("validate")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> int:  # noqa: FBT001
+    """Check the inventory and its services on this machine. No host is touched."""
+    import sys
+
+    from saturn_orchestrator.app.validate import validate
+    from saturn_orchestrator.errors import InventoryError
+    from saturn_orchestrator.report.documents import dump, validation_document
+    from saturn_orchestrator.report.style import console, counted
+
+    file = topology_file(ctx)
+    try:
+        valid = validate(file)
+    except InventoryError as error:
+        if not as_json:
+            raise
+        sys.stdout.write(dump(validation_document(str(file), 0, 0, error.findings)))
+        return error.exit_code
+    if as_json:
+        sys.stdout.write(dump(validation_document(str(file), valid.hosts, valid.services, ())))
+    else:
+        console(sys.stdout).print(
+            f"{file} is valid: {counted(valid.hosts, 'host')}, {counted(valid.services, 'service')}.", markup=False
+        )
+    return 0

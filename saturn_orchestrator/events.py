@@ -1,0 +1,336 @@
+"""What happens to a host: the node's events, decoded from lines, and the controller's own.
+
+One line of a node's output becomes an event, a LogLine or a Malformed; nothing a node can send raises. All text is
+neutralised here, once, so that whatever a screen, a log or a terminal later shows holds no control character.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import Field, TypeAdapter, ValidationError
+from saturn_node import wire
+from saturn_node.wire import (
+    PREFIX,
+    PROTOCOL,
+    STAGES,
+    CheckedOut,
+    ContainerFact,
+    DiagnosticsCollected,
+    DiagnosticsPart,
+    Facts,
+    Finding,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    LockFact,
+    Log,
+    NodeOrder,
+    Problem,
+    Progress,
+    Refused,
+    Request,
+    RunFact,
+    ServiceFact,
+    ServiceFailed,
+    ServiceFinished,
+    ServiceOrder,
+    ServiceSkipped,
+    ServiceStarted,
+    ServiceVerified,
+    StageFailed,
+    StageFinished,
+    StageSkipped,
+    StageStarted,
+    encode,
+)
+
+__all__ = [
+    "PREFIX",
+    "PROTOCOL",
+    "STAGES",
+    "CheckedOut",
+    "ContainerFact",
+    "DiagnosticsCollected",
+    "DiagnosticsPart",
+    "Event",
+    "Facts",
+    "Finding",
+    "Goodbye",
+    "Heartbeat",
+    "Hello",
+    "HostCancelled",
+    "HostConfirmed",
+    "HostDeclined",
+    "HostFailed",
+    "HostPlanned",
+    "HostUnreachable",
+    "Line",
+    "LockFact",
+    "Log",
+    "LogLine",
+    "Malformed",
+    "NodeEvent",
+    "NodeOrder",
+    "OwnEvent",
+    "Problem",
+    "Progress",
+    "Refused",
+    "Request",
+    "RunFact",
+    "RunLost",
+    "ServiceFact",
+    "ServiceFailed",
+    "ServiceFinished",
+    "ServiceOrder",
+    "ServiceSkipped",
+    "ServiceStarted",
+    "ServiceVerified",
+    "SessionOpened",
+    "SessionOpening",
+    "StageFailed",
+    "StageFinished",
+    "StageSkipped",
+    "StageStarted",
+    "UnknownEvent",
+    "decode",
+    "encode",
+    "is_own",
+    "now",
+    "restore",
+]
+
+MAX_LINE = 64 * 1024
+"""Bytes of one line from a node. The executor keeps events far below; a longer line is no event of ours."""
+
+
+# --- the controller's own events: they carry no seq, the journal numbers them apart from the node's -------------------
+
+
+@dataclass(frozen=True)
+class SessionOpening:
+    """An attempt to reach the host began. attempt counts from 1."""
+
+    at: str
+    attempt: int
+    type: Literal["session_opening"] = "session_opening"
+
+
+@dataclass(frozen=True)
+class SessionOpened:
+    """The host answered, its key was verified, and the login was accepted."""
+
+    at: str
+    type: Literal["session_opened"] = "session_opened"
+
+
+@dataclass(frozen=True)
+class HostUnreachable:
+    """Nobody answered within the host's patience: an outcome, not an error. Final."""
+
+    at: str
+    code: str
+    message: str
+    hint: str = ""
+    type: Literal["host_unreachable"] = "host_unreachable"
+
+
+@dataclass(frozen=True)
+class HostFailed:
+    """The host cannot be deployed to: login denied, host key rejected, no python3, no docker, ... Final."""
+
+    at: str
+    code: str
+    message: str
+    hint: str = ""
+    type: Literal["host_failed"] = "host_failed"
+
+
+@dataclass(frozen=True)
+class HostPlanned:
+    """The facts are known and the plan for the host stands; it waits for a person."""
+
+    at: str
+    revision_before: str
+    revision_after: str
+    type: Literal["host_planned"] = "host_planned"
+
+
+@dataclass(frozen=True)
+class HostConfirmed:
+    """A person (or --yes) accepted the plan of this host."""
+
+    at: str
+    by: str
+    type: Literal["host_confirmed"] = "host_confirmed"
+
+
+@dataclass(frozen=True)
+class HostDeclined:
+    """A person said no; the host was not touched. Final."""
+
+    at: str
+    type: Literal["host_declined"] = "host_declined"
+
+
+@dataclass(frozen=True)
+class HostCancelled:
+    """A person stopped the run before this host was touched. Final."""
+
+    at: str
+    type: Literal["host_cancelled"] = "host_cancelled"
+
+
+@dataclass(frozen=True)
+class RunLost:
+    """The run's end is not known here. working: the line broke and the node may go on; else its worker vanished. Final."""
+
+    at: str
+    code: str
+    message: str
+    hint: str = ""
+    working: bool = False
+    type: Literal["run_lost"] = "run_lost"
+
+
+@dataclass(frozen=True)
+class UnknownEvent:
+    """A node's event of a type this saturn does not know: kept, counted by its seq, never interpreted."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    type: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+OwnEvent = (
+    SessionOpening
+    | SessionOpened
+    | HostUnreachable
+    | HostFailed
+    | HostPlanned
+    | HostConfirmed
+    | HostDeclined
+    | HostCancelled
+    | RunLost
+)
+NodeEvent = wire.Event | UnknownEvent
+Event = NodeEvent | OwnEvent
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of output that is no event: kept, never interpreted."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A line that claims to be an event and is none: counted, with the reason."""
+
+    text: str
+    reason: str
+
+
+Line = NodeEvent | LogLine | Malformed
+
+_KNOWN_TYPES = frozenset(
+    kind.__dataclass_fields__["type"].default
+    for kind in (*wire.Event.__args__, *OwnEvent.__args__)  # type: ignore[attr-defined]
+)
+_NODE: TypeAdapter[wire.Event] = TypeAdapter(Annotated[wire.Event, Field(discriminator="type")])
+_ANY: TypeAdapter[Any] = TypeAdapter(Annotated[wire.Event | OwnEvent, Field(discriminator="type")])
+
+
+def now() -> str:
+    """The present moment, UTC, RFC 3339 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def is_own(event: Event) -> bool:
+    """Whether the controller made this event (it then has no seq)."""
+    return isinstance(event, OwnEvent)
+
+
+def decode(line: bytes) -> Line:
+    """What one line of a node's output says. Never raises.
+
+    The line may be anything: it comes from another machine. Invalid UTF-8 is replaced, control characters and
+    terminal escapes are taken out of every string, and an unknown type becomes an UnknownEvent.
+    """
+    text = line.decode("utf-8", "replace").rstrip("\r\n")
+    if not text.startswith(PREFIX):
+        return LogLine(neutral(text))
+    if len(line) > MAX_LINE:
+        return Malformed(neutral(text[:200]), f"longer than {MAX_LINE} bytes")
+    try:
+        body = json.loads(text[len(PREFIX) :])
+    except (ValueError, RecursionError) as error:
+        return Malformed(neutral(text[:200]), f"not JSON: {error}")
+    if not isinstance(body, dict) or not isinstance(body.get("type"), str):
+        return Malformed(neutral(text[:200]), "not an event object")
+    # A diagnostics file has lines; every other text is one line, so that no node can forge a second one on a screen.
+    return _event(_neutral_json(body, keep="\n" if body["type"] == "diagnostics_part" else ""))
+
+
+def _event(body: dict[str, Any]) -> Line:
+    try:
+        if body["type"] not in _KNOWN_TYPES:
+            envelope = {key: body.pop(key) for key in ("seq", "at", "run", "host", "type")}
+            return _UNKNOWN.validate_python({**envelope, "body": body})
+        event = _NODE.validate_python(body)
+    except KeyError as error:
+        return Malformed(str(body)[:200], f"no {error}")
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return Malformed(str(body)[:200], f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+    if event.seq < 1 and not isinstance(event, Heartbeat):
+        return Malformed(str(body)[:200], "seq begins at 1")
+    return event
+
+
+_UNKNOWN: TypeAdapter[UnknownEvent] = TypeAdapter(UnknownEvent)
+
+
+def restore(body: str) -> Event:
+    """An event from what `encode` made of it; the journal's way back.
+
+    Raises:
+        ValueError: the text is no event.
+    """
+    data = json.loads(body)
+    if data.get("type") not in _KNOWN_TYPES:
+        return _UNKNOWN.validate_python(data)
+    return cast("Event", _ANY.validate_python(data))
+
+
+_SPACES = {"\t": "    ", "\n": " ", "\r": " "}
+
+
+def neutral(text: str, keep: str = "") -> str:
+    """The text without control characters, escapes and direction overrides; tabs and line ends become spaces."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if char in keep else _SPACES.get(char, _visible(char)) for char in text)
+
+
+def _visible(char: str) -> str:
+    return "" if unicodedata.category(char) in {"Cc", "Cf", "Cs"} else char
+
+
+def _neutral_json(value: Any, keep: str) -> Any:
+    if isinstance(value, str):
+        return neutral(value, keep)
+    if isinstance(value, list):
+        return [_neutral_json(each, keep) for each in value]
+    if isinstance(value, dict):
+        return {neutral(key): _neutral_json(each, keep) for key, each in value.items()}
+    return value

@@ -1,0 +1,94 @@
+"""Facts and wishes to a plan. Pure: the same input gives the same plan."""
+
+from __future__ import annotations
+
+from saturn_orchestrator.events import STAGES, Facts, ServiceFact
+from saturn_orchestrator.plan.model import Action, Change, HostPlan, Wanted
+
+# Files that tell saturn or a person something, but never a container.
+_NOT_CONFIGURATION = frozenset({"service.yaml", "healthcheck.sh"})
+_DOCUMENTS = (".md", ".txt", ".example", ".sample")
+
+
+def build_plan(facts: Facts, services: tuple[str, ...], wanted: Wanted, *, resume: bool = False) -> HostPlan:
+    """The plan of one host.
+
+    Args:
+        facts: what the node said is true on it.
+        services: the names the topology assigns to the host, in deploy order.
+        wanted: the revision to reach and what differs between it and the node's.
+        resume: the run continues where the last one stopped.
+    """
+    standing = {service.name: service for service in facts.services}
+    completed = _completed(facts, services, wanted) if resume else frozenset()
+    return HostPlan(
+        host=facts.host,
+        revision_before=facts.revision,
+        revision_after=wanted.revision,
+        branch=wanted.branch,
+        subject=wanted.subject,
+        commits=wanted.commits,
+        changes=tuple(_change(name, standing.get(name), wanted, name in completed) for name in services),
+        warnings=_warnings(facts, services, wanted),
+        resume_stage=_resume_stage(facts, wanted) if resume else "",
+    )
+
+
+def _change(name: str, fact: ServiceFact | None, wanted: Wanted, is_completed: bool) -> Change:
+    if is_completed:
+        return Change(name, Action.COMPLETED, "completed before the failure")
+    if fact is None or fact.state == "absent":
+        return Change(name, Action.CREATE, "no containers yet")
+    moved = wanted.moved_files(name)
+    if moved is None:
+        return Change(name, Action.RECREATE, "its present revision is unknown to git here, so it may be")
+    configuration = [path for path in moved if is_configuration(path)]
+    if configuration:
+        return Change(name, Action.RECREATE, _named(configuration))
+    if fact.local_changed:
+        return Change(name, Action.RECREATE, "its .env or override on the node changed")
+    if fact.state in {"stopped", "partial"}:
+        return Change(name, Action.START, f"it is {fact.state}")
+    return Change(name, Action.UNCHANGED)
+
+
+def is_configuration(path: str) -> bool:
+    """Whether a change of this file of a service can reach its containers."""
+    name = path.rsplit("/", 1)[-1]
+    return name not in _NOT_CONFIGURATION and not name.endswith(_DOCUMENTS)
+
+
+def _named(paths: list[str]) -> str:
+    first = paths[0].rsplit("/", 1)[-1]
+    return f"{first} changed" if len(paths) == 1 else f"{first} and {len(paths) - 1} more changed"
+
+
+def _completed(facts: Facts, services: tuple[str, ...], wanted: Wanted) -> frozenset[str]:
+    """The services a resume passes over: up to the last completed one, unless git moved their folder since."""
+    if facts.last_service not in services:
+        return frozenset()
+    done = services[: services.index(facts.last_service) + 1]
+    return frozenset(name for name in done if wanted.moved_files(name) == ())
+
+
+def _resume_stage(facts: Facts, wanted: Wanted) -> str:
+    """Where a resume continues: the first stage without a marker; at the beginning when git moved on."""
+    if facts.revision != wanted.revision:
+        return STAGES[0]
+    return next((stage for stage in STAGES if stage not in facts.completed), STAGES[-1])
+
+
+def _warnings(facts: Facts, services: tuple[str, ...], wanted: Wanted) -> tuple[str, ...]:
+    found = [f"{name} has uncommitted changes on SATURN: they are not deployed" for name in wanted.uncommitted]
+    if facts.dirty:
+        found.append(f"the checkout was changed by hand ({', '.join(facts.dirty[:3])}): prepare will refuse it")
+    for service in facts.services:
+        if service.missing_env:
+            found.append(f"{service.name}: no value for {', '.join(service.missing_env)} in its .env: validate will block")
+        if service.name in services and service.state == "restarting":
+            found.append(f"{service.name} is restarting again and again already")
+        elif service.health == "unhealthy":
+            found.append(f"{service.name} is unhealthy already, before this deploy")
+    if facts.lock:
+        found.append(f"run {facts.lock.run} of {facts.lock.by or 'somebody'} is deploying it now")
+    return tuple(found)

@@ -1,0 +1,32 @@
+"""What the topology says of a host, in the words the executor understands."""
+
+from __future__ import annotations
+
+from saturn_orchestrator.events import NodeOrder, ServiceOrder
+from saturn_orchestrator.topology.model import Host, Service
+
+
+def node_order(host: Host) -> NodeOrder:
+    """The part of a request that is the same for every request to this host."""
+    return NodeOrder(
+        host=host.name,
+        root=host.root,
+        checkout=host.git.path,
+        origin=host.git.url,
+        branch=host.git.branch,
+        compose=host.compose.command,
+        pull=host.compose.pull,
+        up_timeout_s=host.compose.up_timeout_s,
+        services=tuple(_service_order(service) for service in host.services),
+    )
+
+
+def _service_order(service: Service) -> ServiceOrder:
+    return ServiceOrder(
+        name=service.name,
+        folder=service.folder,
+        depends_on=service.depends_on,
+        required_env=service.required_env,
+        health_timeout_s=service.healthcheck.timeout_s,
+        health_interval_s=service.healthcheck.interval_s,
+    )

@@ -1,0 +1,24 @@
+"""The next command to type for a host that did not succeed, and where its trouble lies. Pure words, no drawing."""
+
+from __future__ import annotations
+
+from saturn_orchestrator.state.model import HostState, Status
+
+
+def next_command(run: str, host: HostState) -> str:
+    """What a person should type about this host; "" when it succeeded. A hint that came with the error goes first."""
+    if host.status.is_success:
+        return ""
+    if host.error and host.error.hint:
+        return host.error.hint
+    if host.status in {Status.LOST, Status.RUNNING, Status.CONFIRMED}:
+        return f"saturn attach {run}"
+    # A stage means the node began: the run can go on where it stopped.
+    resumes = host.stage and host.status in {Status.FAILED, Status.CANCELLED}
+    return f"saturn deploy --hosts {host.host}{' --resume' if resumes else ''}"
+
+
+def place(host: HostState) -> str:
+    """`chelsty, verify, zigbee2mqtt`: host, stage and service of its error, as far as they are known."""
+    parts = (host.host, host.error.stage, host.error.service) if host.error else (host.host, host.stage)
+    return ", ".join(part for part in parts if part)

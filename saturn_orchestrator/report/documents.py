@@ -1,0 +1,141 @@
+"""Machine output: plain values, versioned, pinned key by key in tests/contract. Absent things are null, never ""."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from saturn_orchestrator.errors import InventoryFinding
+from saturn_orchestrator.events import Facts
+from saturn_orchestrator.plan.model import HostPlan
+from saturn_orchestrator.report.advice import next_command
+from saturn_orchestrator.report.times import host_duration_s, run_duration_s
+from saturn_orchestrator.state.model import HostError, HostState, RunState
+from saturn_orchestrator.state.outcome import Outcome
+from saturn_orchestrator.state.standing import Standing
+
+VERSION = 1
+"""Raised when a key goes away or changes its meaning. New keys do not raise it."""
+
+Document = dict[str, Any]
+
+
+def run_document(run: RunState, verdict: Outcome) -> Document:
+    """What `deploy --json` and `show RUN --json` print."""
+    return {
+        "version": VERSION,
+        "run": run.run,
+        "outcome": verdict.word,
+        "exit_code": verdict.exit_code,
+        "revision": run.revision or None,
+        "duration_s": _rounded(run_duration_s(run)),
+        "hosts": {name: _host(run.run, host) for name, host in run.hosts.items()},
+    }
+
+
+def _host(run: str, host: HostState) -> Document:
+    return {
+        "status": str(host.status),
+        "stage": host.stage or None,
+        "revision_before": host.revision_before or None,
+        "revision_after": host.revision_after or None,
+        "stale": host.stale,
+        "services": {
+            name: {"status": service.status, "health": service.health or None}
+            for name, service in host.services.items()
+        },
+        "error": _error(host.error, next_command(run, host)) if host.error else None,
+        "log": host.log or None,
+        "diagnostics": host.diagnostics or None,
+        "duration_s": _rounded(host_duration_s(host)),
+    }
+
+
+def _error(error: HostError, hint: str) -> Document:
+    return {
+        "code": error.code,
+        "message": error.message,
+        "hint": hint or None,
+        "stage": error.stage or None,
+        "service": error.service or None,
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def status_document(standings: Sequence[Standing]) -> Document:
+    """What `status --json` prints."""
+    return {"version": VERSION, "hosts": {standing.host: _standing(standing) for standing in standings}}
+
+
+def _standing(standing: Standing) -> Document:
+    facts, error = standing.facts, standing.error
+    return {
+        "reachability": standing.reachability,
+        "source": standing.source,
+        "observed_at": standing.observed_at or None,
+        "revision": (facts.revision or None) if facts else None,
+        "behind": standing.behind,
+        "stage": (facts.stage or None) if facts else None,
+        "last_run": _last_run(facts),
+        "services": {each.name: {"state": each.state, "health": each.health} for each in facts.services}
+        if facts
+        else {},
+        "lock": asdict(facts.lock) if facts and facts.lock else None,
+        "tailnet": None,
+        "error": {"code": error.code, "message": error.message, "hint": error.hint or None} if error else None,
+    }
+
+
+def _last_run(facts: Facts | None) -> Document | None:
+    if facts is None or facts.last_run is None:
+        return None
+    last = facts.last_run
+    return {
+        "run": last.run,
+        "outcome": last.outcome or None,
+        "revision": last.revision or None,
+        "at": last.at or None,
+    }
+
+
+def validation_document(file: str, hosts: int, services: int, findings: Sequence[InventoryFinding]) -> Document:
+    """What `validate --json` prints: how much was read, and everything that is wrong with it."""
+    return {
+        "version": VERSION,
+        "file": file,
+        "valid": not findings,
+        "hosts": hosts,
+        "services": services,
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+def plan_document(*plans: HostPlan) -> Document:
+    """What `plan --json` prints: the plans of the hosts, in their order."""
+    return {"version": VERSION, "hosts": {plan.host: _plan(plan) for plan in plans}}
+
+
+def _plan(plan: HostPlan) -> Document:
+    return {
+        "revision_before": plan.revision_before or None,
+        "revision_after": plan.revision_after,
+        "branch": plan.branch,
+        "subject": plan.subject,
+        "commits": plan.commits,
+        "resume_stage": plan.resume_stage or None,
+        "changes": [
+            {"service": change.service, "action": str(change.action), "reason": change.reason}
+            for change in plan.changes
+        ],
+        "warnings": list(plan.warnings),
+    }
+
+
+def dump(document: Document) -> str:
+    """The document as text: indented, in its own order, readable letters, a newline at the end."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,0 +1,115 @@
+"""One event, one line: what the live view prints above its region and the plain view prints all along. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from saturn_orchestrator import events
+from saturn_orchestrator.events import Event
+from saturn_orchestrator.report.style import duration_text, revision_move, short_revision
+from saturn_orchestrator.state.model import HostState
+
+
+@dataclass(frozen=True)
+class Said:
+    """An event in words. look: the word whose colour it wears. is_milestone: a person watching live sees it, too."""
+
+    text: str
+    look: str = ""
+    is_milestone: bool = False
+    stage: str = ""
+    service: str = ""
+
+
+_Words = Callable[[Any, HostState], Said]
+
+
+def said(event: Event, host: HostState) -> Said | None:
+    """What the event says; host is the state after it. None for heartbeats and whatever else no line is made of."""
+    if isinstance(event, events.UnknownEvent):
+        return Said(event.type)
+    words = WORDS.get(type(event))
+    if words is None:
+        return None
+    line = words(event, host)
+    return Said(line.text, line.look, line.is_milestone, getattr(event, "stage", ""), getattr(event, "service", ""))
+
+
+def _checked_out(event: events.CheckedOut, _: HostState) -> Said:
+    move = revision_move(event.revision_before, event.revision_after)
+    if not event.stale:
+        return Said(f"checked out {move} from {event.source}", "changed", is_milestone=True)
+    reason = f": {event.message}" if event.message else ""
+    reached = short_revision(event.revision_after)
+    return Said(
+        f"STALE, origin could not be asked, at {reached} from {event.source}{reason}", "warning", is_milestone=True
+    )
+
+
+def _finding(event: events.Finding, _: HostState) -> Said:
+    where = " ".join(part for part in (event.file, event.key) if part)
+    severity = "error" if event.severity == "error" else "warning"
+    return Said(f"{severity}: {event.message}{f' ({where})' if where else ''}", severity, is_milestone=True)
+
+
+def _opening(event: events.SessionOpening, _: HostState) -> Said:
+    return Said("connecting" if event.attempt <= 1 else f"connecting, attempt {event.attempt}")
+
+
+def _hello(event: events.Hello, _: HostState) -> Said:
+    resumed = ", resumed" if event.resumed else ""
+    return Said(f"executor {short_revision(event.executor)}, python {event.python or '-'}{resumed}")
+
+
+def _goodbye(event: events.Goodbye, host: HostState) -> Said:
+    # The state knows more than the node's word: `success` is changed or unchanged here.
+    word = host.status if host.status.is_final else event.outcome
+    return Said(f"{word} {duration_text(event.duration_s)}", word, is_milestone=True)
+
+
+def _final(word: str) -> _Words:
+    return lambda event, _: Said(f"{word}: {event.message}", word, is_milestone=True)
+
+
+def _skipped(is_milestone: bool) -> _Words:
+    return lambda event, _: Said(
+        f"skipped: {event.reason}" if event.reason else "skipped", "skipped", is_milestone=is_milestone
+    )
+
+
+def _text(event: events.Progress | events.Log, _: HostState) -> Said:
+    return Said(event.text)
+
+
+WORDS: dict[type, _Words] = {
+    events.SessionOpening: _opening,
+    events.SessionOpened: lambda _, __: Said("connected"),
+    events.HostPlanned: lambda event, _: Said(f"planned {revision_move(event.revision_before, event.revision_after)}"),
+    events.HostConfirmed: lambda event, _: Said(f"confirmed by {event.by}"),
+    events.HostDeclined: lambda _, __: Said("declined", "declined", is_milestone=True),
+    events.HostUnreachable: _final("unreachable"),
+    events.HostFailed: _final("failed"),
+    events.RunLost: _final("lost"),
+    events.Hello: _hello,
+    events.StageStarted: lambda _, __: Said("started"),
+    events.StageFinished: lambda event, _: Said(f"finished {duration_text(event.duration_s)}"),
+    events.StageSkipped: _skipped(is_milestone=False),
+    events.StageFailed: _final("failed"),
+    events.CheckedOut: _checked_out,
+    events.ServiceStarted: lambda _, __: Said("started"),
+    events.ServiceFinished: lambda event, _: Said(
+        f"{event.status} {duration_text(event.duration_s)}", event.status, is_milestone=True
+    ),
+    events.ServiceSkipped: _skipped(is_milestone=True),
+    events.ServiceVerified: lambda event, _: Said(event.health, "changed", is_milestone=True),
+    events.ServiceFailed: _final("failed"),
+    events.Finding: _finding,
+    events.Progress: _text,
+    events.Log: _text,
+    events.DiagnosticsCollected: lambda event, _: Said(f"diagnostics {event.path}"),
+    events.Refused: _final("refused"),
+    events.Goodbye: _goodbye,
+}
+"""For each type of event, its words. Heartbeats, facts and pieces of diagnostics have none."""

@@ -1,0 +1,242 @@
+"""Progress on a terminal: one row a host at the bottom, finished things scrolling above it.
+
+`region` is pure: a run, seconds and a size give the lines. LiveView is the rim that keeps them on the screen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import tzinfo
+
+from rich.cells import cell_len
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from saturn_orchestrator.events import Event
+from saturn_orchestrator.plan.model import HostPlan
+from saturn_orchestrator.report.lines import Said, said
+from saturn_orchestrator.report.style import can_redraw, duration_text, look, tally, verbatim, word_text
+from saturn_orchestrator.report.times import local_time
+from saturn_orchestrator.state.model import HostState, RunState, Status
+
+REFRESHES_PER_SECOND = 8
+_GAP = "  "
+_MIN_TEXT = 10
+"""Columns below which the last line of output is not worth showing."""
+
+_HOST, _STAGE, _SERVICE, _TIME = 0, 2, 3, 4
+"""Columns of a row that may shrink or go; the one between host and stage is the status."""
+
+_CLOCKLESS = frozenset({Status.PENDING, Status.PLANNED})
+"""Nothing runs on these hosts: saturn has not begun, or a person is thinking."""
+
+
+class LiveView:
+    """A Sink that redraws a region on the console's terminal. On a console that cannot redraw only the lines appear.
+
+    clock: monotonic seconds. zone: of the times, None for this machine's. auto_refresh: let the seconds tick alone.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        clock: Callable[[], float] = time.monotonic,
+        zone: tzinfo | None = None,
+        *,
+        auto_refresh: bool = True,
+    ) -> None:
+        self._console = console
+        self._clock = clock
+        self._zone = zone
+        self._auto_refresh = auto_refresh
+        self._run: RunState | None = None
+        self._stopwatches: dict[str, _Stopwatch] = {}
+        self._live: Live | None = None
+        self._kept: list[Text] = []
+        self._holds = 0
+        self._is_closed = False
+
+    def opened(self, run: RunState) -> None:
+        """Remember the hosts; the region waits for the first event."""
+        self._run = run
+        self._stopwatches = {host: _Stopwatch(self._clock) for host in run.hosts}
+
+    def planned(self, plan: HostPlan) -> None:
+        """A plan is shown whole where a person is asked."""
+
+    def noted(self, host: str, event: Event, run: RunState) -> None:
+        """Print what is finished, keep the rows up to date."""
+        self._run = run
+        self._stopwatches[host].turn(run.hosts[host].status)
+        words = said(event, run.hosts[host])
+        if words is not None and words.is_milestone:
+            self._kept.append(milestone_line(local_time(event.at, self._zone), host, words))
+        if not self._holds:
+            self._draw()
+
+    def closed(self, run: RunState) -> None:
+        """Take the region away and give the cursor back."""
+        self._run = run
+        self._is_closed = True
+        self._clear()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """No region and no lines while a person is asked; what piled up is printed after the outermost hold."""
+        was_drawn = self._live is not None
+        self._holds += 1
+        self._clear()
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            if not self._holds and (was_drawn or self._kept):
+                self._draw()
+
+    def _draw(self) -> None:
+        lines, self._kept = self._kept, []
+        try:
+            if self._live is None and can_redraw(self._console) and not self._is_closed:
+                self._live = self._new_region()
+                self._live.start(refresh=True)
+            for line in lines:
+                self._console.print(line)
+        except OSError:  # the terminal went away; the run does not need it
+            self._console.quiet = True
+
+    def _clear(self) -> None:
+        live, self._live = self._live, None
+        try:
+            if live is not None:
+                live.stop()
+        except OSError:
+            self._console.quiet = True
+
+    def _new_region(self) -> Live:
+        return Live(
+            get_renderable=self._region, console=self._console, transient=True, auto_refresh=self._auto_refresh,
+            refresh_per_second=REFRESHES_PER_SECOND, redirect_stdout=False, redirect_stderr=False,
+            vertical_overflow="crop",
+        )  # fmt: skip
+
+    def _region(self) -> Group:
+        # Called from rich's own thread, too: it reads values that are replaced whole, never changed.
+        if self._run is None:
+            return Group()
+        seconds = {host: watch.seconds for host, watch in self._stopwatches.items()}
+        return Group(*region(self._run, seconds, self._console.width, self._console.height - 1))
+
+
+class _Stopwatch:
+    """Seconds since saturn began to work on a host; they begin anew with the confirmation and stop with the end."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._status = Status.PENDING
+        self._started: float | None = None
+        self._stopped: float | None = None
+
+    def turn(self, status: Status) -> None:
+        """The host has this status from now on."""
+        if status is self._status:
+            return
+        self._status = status
+        if status.is_final:
+            self._stopped = self._clock()
+        elif self._started is None or status in {Status.CONFIRMED, *_CLOCKLESS}:
+            self._started = self._clock()
+
+    @property
+    def seconds(self) -> float | None:
+        if self._started is None or self._status in _CLOCKLESS:
+            return None
+        end = self._clock() if self._stopped is None else self._stopped
+        return end - self._started
+
+
+def milestone_line(time: str, host: str, words: Said) -> Text:
+    """`14:02:11 chelsty deploy zigbee2mqtt changed 3.2 s`."""
+    where = " ".join(part for part in (host, words.stage, words.service) if part)
+    return (
+        verbatim(f"{time} ", "dim")
+        .append_text(verbatim(f"{where} "))
+        .append_text(verbatim(words.text, look(words.look).style))
+    )
+
+
+def region(run: RunState, seconds: Mapping[str, float | None], width: int, height: int) -> list[Text]:
+    """The rows of the live region: at most height lines, none wider than width."""
+    hosts = tuple(run.hosts.values())
+    shown, hidden = _chosen(hosts, height)
+    rows = [_cells(host, seconds.get(host.host)) for host in shown]
+    widths = _widths(rows, width)
+    lines = [_row(cells, host.text, widths, width) for cells, host in zip(rows, shown, strict=True)]
+    if hidden:
+        counts = tally((host.status for host in hidden), tuple(Status))
+        lines.append(_cut(verbatim(f"… and {len(hidden)} more: {counts}", "dim"), width))
+    return lines
+
+
+def _chosen(hosts: Sequence[HostState], height: int) -> tuple[Sequence[HostState], Sequence[HostState]]:
+    if len(hosts) <= height:
+        return hosts, ()
+    room = max(height - 1, 0)
+    ranked = sorted(hosts, key=lambda host: _rank(host.status))
+    return ranked[:room], ranked[room:]
+
+
+def _rank(status: Status) -> int:
+    """Unfinished hosts first, then those that did not succeed, then those that wait, then those that are well."""
+    if status is Status.PENDING:
+        return 2
+    if not status.is_final:
+        return 0
+    return 3 if status.is_success else 1
+
+
+def _cells(host: HostState, seconds: float | None) -> list[Text]:
+    return [
+        verbatim(host.host, "bold"),
+        word_text(host.status),
+        verbatim(host.stage or "-"),
+        verbatim(host.service or "-"),
+        verbatim(duration_text(seconds)),
+    ]
+
+
+def _widths(rows: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """The width of each column, 0 for one that has no room. Names shrink first; the status always stands whole."""
+    natural = [max(cell_len(cell.plain) for cell in column) for column in zip(*rows, strict=True)]
+    if not natural:
+        return []
+    widths = list(natural)
+    for column, least in ((_SERVICE, 8), (_HOST, 16)):
+        widths[column] = max(min(natural[column], least), natural[column] - max(_total(widths) - width, 0))
+    for column in (_SERVICE, _STAGE, _TIME):
+        if _total(widths) > width:
+            widths[column] = 0
+    widths[_HOST] = max(min(natural[_HOST], widths[_HOST] + width - _total(widths)), 1)
+    return widths
+
+
+def _total(widths: Sequence[int]) -> int:
+    used = [each for each in widths if each]
+    return sum(used) + len(_GAP) * (len(used) - 1)
+
+
+def _row(cells: Sequence[Text], text: str, widths: Sequence[int], width: int) -> Text:
+    columns = [_cut(cell, size, pad=True) for cell, size in zip(cells, widths, strict=True) if size]
+    if text and width - _total(widths) - len(_GAP) >= _MIN_TEXT:
+        columns.append(verbatim(text, "dim"))
+    return _cut(Text(_GAP).join(columns), width)
+
+
+def _cut(text: Text, width: int, *, pad: bool = False) -> Text:
+    text.truncate(width, overflow="ellipsis", pad=pad)
+    text.no_wrap = True
+    if not pad:
+        text.rstrip()
+    return text

@@ -1,0 +1,125 @@
+"""`saturn status`: one table of where every host stands, and below it what is wrong and how to mend it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from rich.console import Group
+from rich.text import Text
+
+from saturn_orchestrator import events
+from saturn_orchestrator.events import Facts, LockFact, ServiceFact
+from saturn_orchestrator.report.problems import problem_block, spaced
+from saturn_orchestrator.report.style import (
+    FirstFitting,
+    Row,
+    age_text,
+    counted,
+    short_revision,
+    table,
+    tally,
+    verbatim,
+    word_text,
+)
+from saturn_orchestrator.report.times import seconds_between
+from saturn_orchestrator.state.model import HostError
+from saturn_orchestrator.state.standing import Standing
+
+_FOLDED = {"revision": 10, "last run": 12, "services": 15}
+_REACHABILITY_ORDER = ("online", "offline", "unreachable", "denied")
+
+
+def status_table(standings: Sequence[Standing], clock: Callable[[], str] = events.now) -> Group:
+    """The table, the problems below it, and a counted last line.
+
+    Args:
+        standings: the hosts, in the order they were chosen.
+        clock: tells the present moment, RFC 3339; ages are counted from it.
+    """
+    now = clock()
+    blocks = [block for standing in standings for block in _blocks(standing, now)]
+    counts = tally((standing.reachability for standing in standings), _REACHABILITY_ORDER)
+    last = verbatim(f"{counted(len(standings), 'host')}{': ' if counts else ''}{counts}.", "bold")
+    return Group(_fitting_table(standings, now), Text(), *spaced(blocks), last)
+
+
+def _fitting_table(standings: Sequence[Standing], now: str) -> FirstFitting:
+    rows = [_cells(standing, now) for standing in standings]
+    return FirstFitting(
+        (
+            table(("host", "reachability", "revision", "stage", "last run", "services", "lock"), rows),
+            table(("host", "reachability", "revision", "last run", "services", "lock"), rows),
+            table(("host", "reachability", "revision", "last run", "services"), rows),
+            table(("host", "reachability", "revision", "last run", "services"), rows, folded=_FOLDED),
+            table(("host", "reachability", "revision"), rows, folded=_FOLDED),
+            table(("host", "reachability"), rows),
+        )
+    )
+
+
+def _cells(standing: Standing, now: str) -> Row:
+    facts = standing.facts
+    return {
+        "host": standing.host,
+        "reachability": word_text(standing.reachability),
+        "revision": _revision(standing),
+        "stage": facts.stage if facts and facts.stage else "-",
+        "last run": _last_run(facts, now),
+        "services": _services(facts.services) if facts else "-",
+        "lock": (facts.lock.by or "held") if facts and facts.lock else "-",
+    }
+
+
+def _revision(standing: Standing) -> str:
+    if standing.facts is None:
+        return "-"
+    behind = f", {standing.behind} behind" if standing.behind else ""
+    return short_revision(standing.facts.revision) + behind
+
+
+def _last_run(facts: Facts | None, now: str) -> str:
+    if facts is None or facts.last_run is None:
+        return "-"
+    return f"{facts.last_run.outcome or 'running'}, {age_text(seconds_between(facts.last_run.at, now))}"
+
+
+def _services(services: Sequence[ServiceFact]) -> str:
+    if not services:
+        return "-"
+    states = Counter(service.state for service in services)
+    health = Counter(service.health for service in services)
+    parts = [f"{states['running']}/{len(services)} running"]
+    parts += [f"{health[word]} {word}" for word in ("healthy", "starting", "unhealthy") if health[word]]
+    return ", ".join(parts)
+
+
+def _blocks(standing: Standing, now: str) -> list[list[Text]]:
+    blocks = [_error_block(standing, standing.error, now)] if standing.error else []
+    if standing.facts is None:
+        return blocks
+    blocks += [
+        problem_block(problem.code, problem.message, standing.host, hint=problem.hint)
+        for problem in standing.facts.problems
+    ]
+    return [*blocks, _lock_block(standing.host, standing.facts.lock, now)] if standing.facts.lock else blocks
+
+
+def _error_block(standing: Standing, error: HostError, now: str) -> list[Text]:
+    notes = _remembered(standing, now)
+    return problem_block(error.code, error.message, standing.host, evidence=error.tail, notes=notes, hint=error.hint)
+
+
+def _remembered(standing: Standing, now: str) -> list[str]:
+    if standing.source != "journal" or not standing.observed_at:
+        return []
+    return [f"the row above was observed {age_text(seconds_between(standing.observed_at, now))}"]
+
+
+def _lock_block(host: str, lock: LockFact, now: str) -> list[Text]:
+    doing = " ".join(part for part in (lock.stage, lock.service) if part)
+    facts = (f"by {lock.by}" if lock.by else "", f"from {lock.controller}" if lock.controller else "")
+    since = f"since {age_text(seconds_between(lock.since, now))}" if lock.since else ""
+    who = " ".join(part for part in (*facts, since) if part)
+    message = f"run {lock.run} holds the lock{f' ({who})' if who else ''}{f', in {doing}' if doing else ''}"
+    return problem_block("locked", message, host, severity="note", hint=f"saturn attach {lock.run}")

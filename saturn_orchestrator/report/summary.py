@@ -1,0 +1,131 @@
+"""The end of a run: a table of the hosts, a block for every host that did not succeed, one counted line. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Group
+from rich.text import Text
+
+from saturn_orchestrator.events import Finding
+from saturn_orchestrator.report.advice import next_command, place
+from saturn_orchestrator.report.problems import problem_block, spaced
+from saturn_orchestrator.report.style import (
+    FirstFitting,
+    Row,
+    counted,
+    duration_text,
+    look,
+    revision_move,
+    short_revision,
+    table,
+    tally,
+    unbroken,
+    verbatim,
+    word_text,
+)
+from saturn_orchestrator.report.times import host_duration_s, run_duration_s
+from saturn_orchestrator.state.model import HostError, HostState, RunState, Status
+from saturn_orchestrator.state.outcome import Outcome
+
+_STATUS_ORDER = tuple(Status)
+_SERVICE_ORDER = ("changed", "unchanged", "skipped", "failed", "working", "pending")
+_FOLDED = {"services": 22}
+
+_BROKEN = frozenset({Status.FAILED, Status.BLOCKED, Status.LOST})
+_QUIET = frozenset(status for status in Status if not status.is_success) - _BROKEN
+"""Statuses that one line explains: nothing broke on the node."""
+
+_MEANINGS = {
+    Status.UNREACHABLE: "could not be reached",
+    Status.DECLINED: "was declined, nothing was touched",
+    Status.CANCELLED: "was cancelled",
+    Status.SKIPPED: "was not started",
+    Status.RUNNING: "goes on without this terminal",
+}
+
+_OUTCOME_STYLES = {"success": "bold green", "failure": "bold red"}
+
+
+def summary(run: RunState, verdict: Outcome) -> Group:
+    """The whole summary of a run, whether all its hosts are finished or some were detached from."""
+    hosts = tuple(run.hosts.values())
+    blocks = [block for host in hosts for block in _blocks(run.run, host)]
+    quiet = [_quiet_line(run.run, host) for host in hosts if host.status in _QUIET]
+    return Group(host_table(hosts), Text(), *spaced([*blocks, quiet]), _last_line(run, verdict))
+
+
+def host_table(hosts: Iterable[HostState]) -> FirstFitting:
+    """One row a host. Narrow screens lose the stage, then where the revision came from, then all but the status."""
+    rows = [_cells(host) for host in hosts]
+    return FirstFitting(
+        (
+            table(("host", "status", "stage", "services", "revision", "duration"), rows),
+            table(("host", "status", "services", "revision", "duration"), rows),
+            table(("host", "status", "services", "reached", "duration"), rows),
+            table(("host", "status", "services", "reached", "duration"), rows, folded=_FOLDED),
+            table(("host", "status", "reached", "duration"), rows),
+            table(("host", "status", "duration"), rows),
+            table(("host", "status"), rows),
+        )
+    )
+
+
+def _cells(host: HostState) -> Row:
+    stale = " stale" if host.stale else ""
+    return {
+        "host": host.host,
+        "status": word_text(host.status),
+        "stage": host.stage or "-",
+        "services": _services(host),
+        "revision": revision_move(host.revision_before, host.revision_after) + stale,
+        "reached": short_revision(host.revision_after) + stale,
+        "duration": duration_text(host_duration_s(host)),
+    }
+
+
+def _services(host: HostState) -> str:
+    if not host.services:
+        return "-"
+    return f"{len(host.services)}: {tally((each.status for each in host.services.values()), _SERVICE_ORDER)}"
+
+
+def _blocks(run: str, host: HostState) -> list[list[Text]]:
+    blocks = [_stale_block(host)] if host.stale else []
+    blocks += [_finding_block(host.host, finding) for finding in host.findings]
+    return [*blocks, _failure_block(run, host)] if host.status in _BROKEN else blocks
+
+
+def _stale_block(host: HostState) -> list[Text]:
+    message = f"origin could not be asked: {host.host} stands at {short_revision(host.revision_after)} from its cache"
+    again = f"saturn deploy --hosts {host.host}" if host.status.is_success else ""
+    return problem_block("stale", message, host.host, severity="warning", hint=again)
+
+
+def _finding_block(host: str, finding: Finding) -> list[Text]:
+    where = ", ".join(part for part in (host, finding.service, f"{finding.file} {finding.key}".strip()) if part)
+    severity = "error" if finding.severity == "error" else "warning"
+    return problem_block(finding.code, finding.message, where, severity=severity, hint=finding.hint)
+
+
+def _failure_block(run: str, host: HostState) -> list[Text]:
+    """What broke, the evidence, where the rest of it lies, and the way out."""
+    error = host.error or HostError(host.status, f"{host.host} is {host.status}")
+    files = {"log": host.log, "diagnostics": host.diagnostics}
+    notes = [f"{label} {path}" for label, path in files.items() if path]
+    hint = next_command(run, host)
+    return problem_block(error.code, error.message, place(host), evidence=error.tail, notes=notes, hint=hint)
+
+
+def _quiet_line(run: str, host: HostState) -> Text:
+    reason = f": {host.error.message}" if host.error else ""
+    meaning = _MEANINGS.get(host.status, f"is {host.status}")
+    line = unbroken(f"{host.status}: ", look(host.status).style)
+    return line.append_text(verbatim(f"{host.host} {meaning}{reason}; help: {next_command(run, host)}", "not bold"))
+
+
+def _last_line(run: RunState, verdict: Outcome) -> Text:
+    counts = tally((host.status for host in run.hosts.values()), _STATUS_ORDER)
+    ends = [f"Run {run.run}", duration_text(run_duration_s(run))]
+    text = f"{counted(len(run.hosts), 'host')}: {counts}. {', '.join(end for end in ends if end != '-')}."
+    return verbatim(text, _OUTCOME_STYLES.get(verdict.word, "bold yellow"))

@@ -1,0 +1,49 @@
+"""Reading the times that events carry.
+
+Two clocks meet here, the node's and SATURN's, and a node can send anything: nothing may raise on a wrong time.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+
+from saturn_orchestrator.state.model import HostState, RunState
+
+
+def moment(at: str) -> datetime | None:
+    """The moment an RFC 3339 text names; None when it names none. Without an offset it counts as UTC."""
+    try:
+        parsed = datetime.fromisoformat(at)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def local_time(at: str, zone: tzinfo | None = None) -> str:
+    """`HH:MM:SS` in the zone (None: this machine's), or dashes of the same width."""
+    parsed = moment(at)
+    try:
+        return parsed.astimezone(zone).strftime("%H:%M:%S") if parsed else "--:--:--"
+    except (OverflowError, ValueError):  # year 1 and year 9999 leave the calendar on their way to another zone
+        return "--:--:--"
+
+
+def seconds_between(start: str, end: str) -> float | None:
+    """Seconds from one time to a later one; None when either is missing or the clocks contradict each other."""
+    first, last = moment(start), moment(end)
+    if first is None or last is None or last < first:
+        return None
+    return (last - first).total_seconds()
+
+
+def host_duration_s(host: HostState) -> float | None:
+    """How long the host took, from its confirmation to its end; None while it is not over."""
+    return seconds_between(host.started_at, host.finished_at)
+
+
+def run_duration_s(run: RunState) -> float | None:
+    """How long the run took, from its beginning to the end of its last host."""
+    hosts = run.hosts.values()
+    start = run.started_at or min((host.started_at for host in hosts if host.started_at), default="")
+    durations = [seconds_between(start, host.finished_at) for host in hosts]
+    return max((each for each in durations if each is not None), default=None)

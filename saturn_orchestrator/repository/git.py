@@ -1,0 +1,114 @@
+"""Questions to git on SATURN. Command lines are tuples; every answer is parsed here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from saturn_orchestrator.errors import RepositoryError
+
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit: its full hash and the first line of its message."""
+
+    revision: str
+    subject: str
+
+
+class Repository:
+    """The repository whose work tree holds the inventory."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is anywhere inside the work tree; paths given to this class are relative to it."""
+        self.folder = folder
+
+    async def resolve(self, name: str) -> Commit:
+        """The commit that a branch, tag or hash names.
+
+        Raises:
+            RepositoryError: there is no repository, no git, or no such commit.
+        """
+        status, out, err = await self._git("log", "-1", "--format=%H%x00%s", "--end-of-options", name, "--")
+        if status != 0:
+            raise await self._unresolved(name, err)
+        revision, _, subject = out.rstrip("\n").partition("\0")
+        return Commit(revision, subject)
+
+    async def check_root(self) -> None:
+        """Make sure that the folder is the root of its repository: nodes find services by paths from that root.
+
+        Raises:
+            RepositoryError: it is a folder further down.
+        """
+        status, prefix, _ = await self._git("rev-parse", "--show-prefix")
+        if status == 0 and prefix.strip():
+            raise RepositoryError(
+                "inventory/ must lie at the root of its git repository",
+                code="not_the_root",
+                place=str(self.folder),
+                hint=f"move inventory/ up, out of {prefix.strip().rstrip('/')}/, and say in `layout` where services lie",
+            )
+
+    async def count(self, before: str, after: str) -> int | None:
+        """How many commits `after` has that `before` lacks; None when `before` is unknown here."""
+        if not _SHA.fullmatch(before):
+            return None
+        status, out, _ = await self._git("rev-list", "--count", f"{before}..{after}", "--")
+        return int(out) if status == 0 else None
+
+    async def moved_files(self, before: str, after: str) -> tuple[str, ...]:
+        """The files that differ between two commits known here, as paths from the folder."""
+        if before == after:
+            return ()
+        status, out, err = await self._git("diff", "--name-only", "-z", "--no-renames", "--relative", before, after, "--")
+        if status != 0:
+            raise RepositoryError(f"git cannot compare {before[:8]} with {after[:8]}", notes=(err.strip(),))
+        return tuple(path for path in out.split("\0") if path)
+
+    async def uncommitted(self, folders: Sequence[str]) -> tuple[str, ...]:
+        """Files below the folders that a deploy would leave out because nobody committed them."""
+        status, out, _ = await self._git("status", "--porcelain", "-z", "--untracked-files=all", "--", *folders)
+        return tuple(entry[3:] for entry in out.split("\0") if len(entry) > 3) if status == 0 else ()
+
+    async def _unresolved(self, name: str, words: str) -> RepositoryError:
+        inside, _, _ = await self._git("rev-parse", "--git-dir")
+        if inside != 0:
+            return RepositoryError(
+                "git is the source of truth, and the inventory lies in no git repository",
+                code="not_a_repository",
+                place=str(self.folder),
+                hint=f"cd {self.folder} && git init && git add -A && git commit -m 'my homelab'",
+            )
+        known = (await self._git("branch", "--format=%(refname:short)"))[1].split()
+        return RepositoryError(
+            f"git knows no revision {name!r}",
+            code="revision_unknown",
+            place=str(self.folder),
+            notes=(f"local branches: {', '.join(known)}" if known else "nothing has been committed yet", words.strip()),
+            hint=f"git -C {self.folder} fetch origin, or commit first, or set git.branch in the topology",
+        )
+
+    async def _git(self, *words: str) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr of one git command in the folder."""
+        argv = ("git", "-c", "core.quotePath=false", "-C", str(self.folder), *words)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env={**os.environ, "LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
+            )
+        except FileNotFoundError as error:
+            raise RepositoryError(
+                "git is not installed on this machine", code="no_git", hint="install git, for example: apt install git"
+            ) from error
+        out, err = await process.communicate()
+        return process.returncode or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")

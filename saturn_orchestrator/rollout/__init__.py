@@ -1,0 +1,1 @@
+"""One task a host, one queue, one consumer: the run across hosts."""

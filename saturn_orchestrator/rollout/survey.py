@@ -1,0 +1,84 @@
+"""Reaching a host and asking what is true on it: the beginning of deploy, status and diagnose alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from secrets import token_hex
+
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_before_delay, wait_random_exponential
+
+from saturn_orchestrator import events
+from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost, Unreachable
+from saturn_orchestrator.events import Facts, Request
+from saturn_orchestrator.plan.order import node_order
+from saturn_orchestrator.session.base import OpenSession, Session
+from saturn_orchestrator.topology.model import Host
+
+ATTEMPTS = 3
+"""Tries to connect, within the host's `connect_timeout_s`; nothing else is ever retried."""
+
+FACTS_PATIENCE_S = 90
+"""A node whose docker hangs still answers below this: the executor limits every command it runs."""
+
+
+def new_run_id() -> str:
+    """A run id: the moment it was made, UTC, and four random characters."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}"
+
+
+async def connect(host: Host, open_session: OpenSession, on_attempt: Callable[[int], None]) -> Session:
+    """A session with the host, tried again on what may pass by itself, within the host's patience.
+
+    Raises:
+        SessionError: why there is none; Unreachable when nobody answered.
+    """
+    patience = host.ssh.connect_timeout_s
+    attempts = AsyncRetrying(
+        stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(patience),
+        wait=wait_random_exponential(multiplier=0.5, max=5),
+        retry=retry_if_exception(_is_worth_another_try),
+        reraise=True,
+    )
+    try:
+        async with asyncio.timeout(patience):
+            async for attempt in attempts:
+                with attempt:
+                    on_attempt(attempt.retry_state.attempt_number)
+                    return await open_session(host)
+    except TimeoutError as error:
+        raise Unreachable(
+            f"{host.address} port {host.ssh.port} did not answer within {patience:g} s",
+            hint=f"is it powered and online? try: ping {host.address}",
+        ) from error
+    raise AssertionError("tenacity either returns or raises")
+
+
+def _is_worth_another_try(error: BaseException) -> bool:
+    return isinstance(error, SessionError) and error.retryable
+
+
+async def gather_facts(host: Host, session: Session) -> Facts:
+    """What is true on the node now. Changes nothing there.
+
+    Raises:
+        SessionError: the executor refused, fell silent, or the line broke.
+    """
+    request = Request(verb="facts", run=new_run_id(), node=node_order(host))
+    facts: Facts | None = None
+    try:
+        async with asyncio.timeout(FACTS_PATIENCE_S):
+            async for line in session.ask(request):
+                if isinstance(line, events.Facts):
+                    facts = line
+                elif isinstance(line, events.Refused):
+                    raise ExecutorRefused(line.message, code=line.code, hint=line.hint)
+    except TimeoutError as error:
+        raise SessionLost(
+            f"{host.name} gave no facts within {FACTS_PATIENCE_S} s", code="facts_timeout",
+            hint="is its docker hanging? log in and try: docker ps",
+        ) from error  # fmt: skip
+    if facts is None:
+        raise SessionLost(f"{host.name} answered without facts", code="facts_missing")
+    return facts

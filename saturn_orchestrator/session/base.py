@@ -1,0 +1,48 @@
+"""The two seams: a Channel carries bytes to a program on a node, a Session carries requests and events over it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+from saturn_orchestrator.events import Line, Request
+from saturn_orchestrator.topology.model import Host
+
+
+class Channel(Protocol):
+    """Standard input and output of the bootstrap on a node."""
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for the program's standard input; silently dropped once the channel is gone."""
+
+    async def read(self) -> bytes:
+        """Some bytes of its standard output; b"" when there are no more."""
+
+    @property
+    def last_words(self) -> str:
+        """The end of what it wrote to standard error, bounded."""
+
+    async def close(self) -> None:
+        """End the program's input and the connection; the node's worker goes on."""
+
+
+class Session(Protocol):
+    """A conversation with the executor of one host."""
+
+    def ask(self, request: Request) -> AsyncIterator[Line]:
+        """Send a request and yield what the executor answers, until the answer's end.
+
+        Raises:
+            ExecutorRefused: the executor could not be started (no_python, payload_damaged, ...).
+            SessionLost: the line broke before the answer's end.
+        """
+
+    def tell(self, request: Request) -> None:
+        """Send a request that has no answer of its own (`cancel`, while a run is followed)."""
+
+    async def close(self) -> None:
+        """Hang up."""
+
+
+OpenSession = Callable[[Host], Awaitable[Session]]
+"""Connects once, within no deadline of its own. Raises SessionError."""

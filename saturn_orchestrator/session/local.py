@@ -1,0 +1,73 @@
+"""`transport: local`: the executor on this machine, without SSH, over the same conversation."""
+
+from __future__ import annotations
+
+import asyncio
+
+from saturn_orchestrator.errors import ExecutorRefused
+from saturn_orchestrator.session.payload import bootstrap_command, payload
+from saturn_orchestrator.session.stream import Conversation
+from saturn_orchestrator.topology.model import Host
+
+_TAIL = 4000
+
+
+class ProcessChannel:
+    """A Channel to a child process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        """The process has pipes for its three streams."""
+        self._process = process
+        self._words = ""
+        self._reader = asyncio.create_task(self._keep_last_words())
+
+    def write(self, data: bytes) -> None:
+        """See Channel.write."""
+        if self._process.stdin and not self._process.stdin.is_closing():
+            self._process.stdin.write(data)
+
+    async def read(self) -> bytes:
+        """See Channel.read."""
+        assert self._process.stdout
+        chunk = await self._process.stdout.read(65536)
+        if not chunk:
+            await self._reader
+        return chunk
+
+    @property
+    def last_words(self) -> str:
+        """See Channel.last_words."""
+        return self._words
+
+    async def close(self) -> None:
+        """See Channel.close."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        if self._process.returncode is None:
+            self._process.terminate()
+        await self._process.wait()
+        await self._reader
+
+    async def _keep_last_words(self) -> None:
+        assert self._process.stderr
+        while chunk := await self._process.stderr.read(4096):
+            self._words = (self._words + chunk.decode("utf-8", "replace"))[-_TAIL:]
+
+
+async def open_local(host: Host) -> Conversation:
+    """A session with this machine itself.
+
+    Raises:
+        ExecutorRefused: there is no /bin/sh.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *bootstrap_command(host.root, become=host.become),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for saturn; the run belongs to the node
+        )
+    except OSError as error:
+        raise ExecutorRefused(f"cannot start /bin/sh: {error}", code="executor_failed") from error
+    return Conversation(host.name, ProcessChannel(process), payload())

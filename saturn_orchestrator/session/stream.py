@@ -1,0 +1,98 @@
+"""The conversation with an executor over any Channel: framing, shipping on demand, and the end of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from saturn_orchestrator import events
+from saturn_orchestrator.errors import ExecutorRefused, SessionLost
+from saturn_orchestrator.events import Line, Malformed, Request
+from saturn_orchestrator.session.base import Channel
+from saturn_orchestrator.session.payload import MARK, PAYLOAD_FOLLOWS, Payload, refusal
+
+
+class Framer:
+    """Bytes in any pieces to whole lines. A line longer than events.MAX_LINE is cut there and its rest dropped."""
+
+    def __init__(self) -> None:
+        """Nothing has been fed yet."""
+        self._rest = b""
+        self._is_dropping = False
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that the chunk completes, without their ends."""
+        *lines, rest = (self._rest + chunk).split(b"\n")
+        if self._is_dropping and lines:
+            lines, self._is_dropping = lines[1:], False
+        if self._is_dropping:
+            rest = b""
+        elif len(rest) > events.MAX_LINE:
+            lines.append(rest[: events.MAX_LINE + 1])
+            rest, self._is_dropping = b"", True
+        self._rest = rest
+        return lines
+
+
+class Conversation:
+    """A Session over a Channel. Answers come one after another: one `ask` at a time."""
+
+    def __init__(self, host: str, channel: Channel, shipped: Payload) -> None:
+        """`host` is the name the controller gave it; events that claim another one are malformed."""
+        self._host = host
+        self._channel = channel
+        self._shipped = shipped
+        self._framer = Framer()
+        self._is_started = False
+
+    async def ask(self, request: Request) -> AsyncIterator[Line]:
+        """See Session.ask."""
+        self.tell(request)
+        while chunk := await self._channel.read():
+            for line in self._framer.feed(chunk):
+                if line.startswith(MARK):
+                    if self._heard(line[len(MARK) :].decode("utf-8", "replace").strip()):
+                        return
+                elif self._is_started:
+                    yield _belonging(events.decode(line), self._host, request.run)
+        raise self._broken()
+
+    def tell(self, request: Request) -> None:
+        """See Session.tell."""
+        self._channel.write(events.encode(request).encode() + b"\n")
+
+    async def close(self) -> None:
+        """See Session.close."""
+        await self._channel.close()
+
+    def _heard(self, words: str) -> bool:
+        """Act on what the far side says about itself; whether the answer is over."""
+        if words == "need" and not self._is_started:
+            self._channel.write(PAYLOAD_FOLLOWS + self._shipped.data)
+        elif words == "have":
+            self._is_started = True
+        elif words.startswith("refused ") and not self._is_started:
+            raise refusal(events.neutral(words.removeprefix("refused ")))
+        return words == "end" and self._is_started
+
+    def _broken(self) -> SessionLost | ExecutorRefused:
+        words = events.neutral(self._channel.last_words.strip())
+        if self._is_started:
+            return SessionLost("the connection broke", notes=(words,) if words else ())
+        if words.startswith("sudo:"):
+            return ExecutorRefused(
+                f"sudo was denied: {words}",
+                code="become_denied",
+                hint="allow this user `sudo -n python3` on the node (NOPASSWD), or set become: false",
+            )
+        return ExecutorRefused(
+            f"the executor did not start: {words or 'the shell closed without a word'}",
+            code="executor_failed",
+            hint="log in by hand and run: python3 --version",
+        )
+
+
+def _belonging(line: Line, host: str, run: str) -> Line:
+    """The line itself when it speaks of this host and run; no host can speak for another."""
+    if isinstance(line, events.NodeEvent) and (line.host != host or line.run != run):
+        return Malformed(f"{line.type} of {line.host}, run {line.run}", "speaks for another host or run")
+    return line

@@ -1,0 +1,113 @@
+"""The state of a run as frozen values; reduce.py moves it, outcome.py judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from saturn_orchestrator.events import Finding
+
+
+class Status(StrEnum):
+    """Where a host stands in a run. The last ten are final."""
+
+    PENDING = "pending"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"  # its facts are being gathered
+    PLANNED = "planned"  # waits for a person
+    CONFIRMED = "confirmed"  # the order was given, the node has not said hello
+    RUNNING = "running"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    UNREACHABLE = "unreachable"
+    LOST = "lost"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no event of this run can move it any more."""
+        return self not in _MOVING
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the host is as the plan wanted it."""
+        return self in {Status.CHANGED, Status.UNCHANGED}
+
+
+_MOVING = frozenset(
+    {Status.PENDING, Status.CONNECTING, Status.CONNECTED, Status.PLANNED, Status.CONFIRMED, Status.RUNNING}
+)
+
+
+@dataclass(frozen=True)
+class HostError:
+    """Why a host did not succeed. code is stable; hint is the next command to type; tail is the evidence."""
+
+    code: str
+    message: str
+    hint: str = ""
+    stage: str = ""
+    service: str = ""
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """A service in this run. status: pending, working, changed, unchanged, skipped (completed before) or failed."""
+
+    status: str = "pending"
+    health: str = ""
+
+
+@dataclass(frozen=True)
+class HostState:
+    """Everything a run knows of one host. last_seq: of the node's events; surplus: events that did not fit and were kept out."""
+
+    host: str
+    status: Status = Status.PENDING
+    stage: str = ""
+    service: str = ""
+    text: str = ""
+    attempt: int = 0
+    services: Mapping[str, ServiceState] = field(default_factory=dict)
+    revision_before: str = ""
+    revision_after: str = ""
+    stale: bool = False
+    error: HostError | None = None
+    findings: tuple[Finding, ...] = ()
+    by: str = ""
+    log: str = ""
+    diagnostics: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    last_seq: int = 0
+    surplus: int = 0
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run and its hosts, in the order they were chosen."""
+
+    run: str
+    revision: str
+    hosts: Mapping[str, HostState]
+    started_at: str = ""
+
+    @classmethod
+    def of(cls, run: str, revision: str, hosts: Iterable[str], started_at: str = "") -> RunState:
+        """A run in which nothing has happened yet."""
+        return cls(run, revision, {host: HostState(host) for host in hosts}, started_at)
+
+    def with_host(self, state: HostState) -> RunState:
+        """The run with one host's state replaced."""
+        return replace(self, hosts={**self.hosts, state.host: state})
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every host is in a final state."""
+        return all(host.status.is_final for host in self.hosts.values())

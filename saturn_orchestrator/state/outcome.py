@@ -1,0 +1,61 @@
+"""The judgement over a finished run: outcome word and exit code (documented in docs/reference/exit-codes.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from saturn_orchestrator.state.model import HostState, RunState, Status
+
+EXIT_SUCCESS = 0
+EXIT_FAILED = 1
+EXIT_UNREACHABLE = 3
+EXIT_LOCKED = 5
+EXIT_DECLINED = 6
+
+_PRECEDENCE = (EXIT_FAILED, EXIT_LOCKED, EXIT_UNREACHABLE, EXIT_DECLINED)
+"""When several apply, the first of these is the exit code."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. word: success | partial | failure | declined | cancelled."""
+
+    word: str
+    exit_code: int
+
+
+def outcome(run: RunState) -> Outcome:
+    """The outcome of the run, from its hosts alone."""
+    hosts = run.hosts.values()
+    codes = {host_exit_code(host) for host in hosts}
+    return Outcome(_word(hosts), next((code for code in _PRECEDENCE if code in codes), EXIT_SUCCESS))
+
+
+def host_exit_code(host: HostState) -> int:
+    """What this host alone would make the exit code."""
+    if host.status.is_success:
+        return EXIT_SUCCESS
+    if host.error and host.error.code == "locked":
+        return EXIT_LOCKED
+    return {
+        Status.UNREACHABLE: EXIT_UNREACHABLE,
+        Status.DECLINED: EXIT_DECLINED,
+        Status.CANCELLED: EXIT_DECLINED,
+        Status.SKIPPED: EXIT_DECLINED,
+        Status.PENDING: EXIT_DECLINED,
+        Status.RUNNING: EXIT_UNREACHABLE,
+    }.get(host.status, EXIT_FAILED)
+
+
+def _word(hosts: Iterable[HostState]) -> str:
+    statuses = [host.status for host in hosts]
+    if all(status.is_success for status in statuses):
+        return "success"
+    if any(status.is_success for status in statuses):
+        return "partial"
+    if all(status is Status.DECLINED for status in statuses):
+        return "declined"
+    if all(status in {Status.DECLINED, Status.CANCELLED} for status in statuses):
+        return "cancelled"
+    return "failure"

@@ -1,0 +1,221 @@
+"""The transition table: (HostState, event) -> HostState.
+
+The law: an event moves a host only from the states that MOVES names for its type. Any other event, a repeated seq, and
+every event after a final state change nothing but the count `surplus`. So a replay, a repeat or a lying node can
+never turn a result into another one, and reducing the same events twice gives the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from saturn_orchestrator import events
+from saturn_orchestrator.events import Event
+from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
+
+_BEFORE_RUN = frozenset({Status.PENDING, Status.CONNECTING, Status.CONNECTED, Status.PLANNED})
+_ORDERED = frozenset({Status.CONFIRMED, Status.RUNNING})
+
+
+def reduce_run(run: RunState, host: str, event: Event) -> RunState:
+    """The run after an event of one of its hosts."""
+    return run.with_host(reduce(run.hosts[host], event))
+
+
+def reduce(host: HostState, event: Event) -> HostState:
+    """The host after the event. Never raises, whatever a node sends."""
+    seq = getattr(event, "seq", None)
+    if isinstance(event, events.Heartbeat):
+        return host
+    if isinstance(event, events.UnknownEvent):
+        return _seen(host, event.seq) if _fits(host, _ORDERED, event.seq) else replace(host, surplus=host.surplus + 1)
+    states, move = MOVES[type(event)]
+    if not _fits(host, states, seq):
+        return replace(host, surplus=host.surplus + 1)
+    moved = move(host, event)
+    return moved if seq is None else _seen(moved, seq)
+
+
+def _fits(host: HostState, states: frozenset[Status], seq: int | None) -> bool:
+    return host.status in states and (seq is None or seq > host.last_seq)
+
+
+def _seen(host: HostState, seq: int) -> HostState:
+    return replace(host, last_seq=seq)
+
+
+# --- the controller's own events --------------------------------------------------------------------------------------
+
+
+def _opening(host: HostState, event: events.SessionOpening) -> HostState:
+    started = host.started_at or event.at
+    return replace(host, status=Status.CONNECTING, attempt=event.attempt, started_at=started)
+
+
+def _opened(host: HostState, _: events.SessionOpened) -> HostState:
+    return replace(host, status=Status.CONNECTED)
+
+
+def _planned(host: HostState, event: events.HostPlanned) -> HostState:
+    return replace(
+        host, status=Status.PLANNED, revision_before=event.revision_before, revision_after=event.revision_before
+    )
+
+
+def _confirmed(host: HostState, event: events.HostConfirmed) -> HostState:
+    # The time a person took to answer is not the host's.
+    return replace(host, status=Status.CONFIRMED, by=event.by, started_at=event.at)
+
+
+def _declined(host: HostState, event: events.HostDeclined) -> HostState:
+    return replace(host, status=Status.DECLINED, finished_at=event.at)
+
+
+def _cancelled(host: HostState, event: events.HostCancelled) -> HostState:
+    return replace(host, status=Status.CANCELLED, finished_at=event.at)
+
+
+def _unreachable(host: HostState, event: events.HostUnreachable) -> HostState:
+    error = HostError(event.code, event.message, event.hint)
+    return replace(host, status=Status.UNREACHABLE, error=error, finished_at=event.at)
+
+
+def _failed(host: HostState, event: events.HostFailed) -> HostState:
+    error = HostError(event.code, event.message, event.hint)
+    return replace(host, status=Status.FAILED, error=error, finished_at=event.at)
+
+
+def _lost(host: HostState, event: events.RunLost) -> HostState:
+    error = HostError(event.code, event.message, event.hint, host.stage, host.service)
+    return replace(host, status=Status.LOST, error=error, finished_at=event.at)
+
+
+# --- the node's events ------------------------------------------------------------------------------------------------
+
+
+def _hello(host: HostState, event: events.Hello) -> HostState:
+    return replace(host, status=Status.RUNNING, log=event.log)
+
+
+def _stage_started(host: HostState, event: events.StageStarted) -> HostState:
+    return replace(host, stage=event.stage, service="", text="")
+
+
+def _stage_over(host: HostState, event: events.StageFinished | events.StageSkipped) -> HostState:
+    return replace(host, stage=event.stage, service="")
+
+
+def _stage_failed(host: HostState, event: events.StageFailed) -> HostState:
+    tail = event.tail or (host.error.tail if host.error else ())
+    service = event.service or (host.error.service if host.error else "")
+    return replace(
+        host, stage=event.stage, error=HostError(event.code, event.message, event.hint, event.stage, service, tail)
+    )
+
+
+def _checked_out(host: HostState, event: events.CheckedOut) -> HostState:
+    return replace(
+        host, revision_before=event.revision_before, revision_after=event.revision_after, stale=event.stale,
+        text=event.message or host.text,
+    )  # fmt: skip
+
+
+def _service_started(host: HostState, event: events.ServiceStarted) -> HostState:
+    known = host.services.get(event.service, ServiceState())
+    status = "working" if known.status == "pending" else known.status
+    return replace(_with_service(host, event.service, replace(known, status=status)), service=event.service, text="")
+
+
+def _service_finished(host: HostState, event: events.ServiceFinished) -> HostState:
+    known = host.services.get(event.service, ServiceState())
+    return _with_service(host, event.service, replace(known, status=event.status))
+
+
+def _service_skipped(host: HostState, event: events.ServiceSkipped) -> HostState:
+    known = host.services.get(event.service, ServiceState())
+    return _with_service(host, event.service, replace(known, status="skipped"))
+
+
+def _service_verified(host: HostState, event: events.ServiceVerified) -> HostState:
+    known = host.services.get(event.service, ServiceState())
+    return _with_service(host, event.service, replace(known, health=event.health))
+
+
+def _service_failed(host: HostState, event: events.ServiceFailed) -> HostState:
+    known = host.services.get(event.service, ServiceState())
+    failed = _with_service(host, event.service, replace(known, status="failed", health=event.health or "failed"))
+    # The first failing service is the evidence; the stage's own failure that follows names them all.
+    error = host.error or HostError(event.code, event.message, event.hint, event.stage, event.service, event.tail)
+    return replace(failed, error=error, service=event.service)
+
+
+def _with_service(host: HostState, name: str, service: ServiceState) -> HostState:
+    return replace(host, services={**host.services, name: service})
+
+
+def _finding(host: HostState, event: events.Finding) -> HostState:
+    return replace(host, findings=(*host.findings, event))
+
+
+def _text(host: HostState, event: events.Progress | events.Log) -> HostState:
+    return replace(host, text=event.text)
+
+
+def _diagnostics(host: HostState, event: events.DiagnosticsCollected) -> HostState:
+    return replace(host, diagnostics=event.path)
+
+
+def _refused(host: HostState, event: events.Refused) -> HostState:
+    return replace(host, error=HostError(event.code, event.message, event.hint))
+
+
+def _kept(host: HostState, _: Event) -> HostState:
+    return host
+
+
+def _goodbye(host: HostState, event: events.Goodbye) -> HostState:
+    return replace(host, status=_final_status(host, event.outcome), text="", finished_at=event.at)
+
+
+def _final_status(host: HostState, outcome: str) -> Status:
+    if outcome == "success":
+        touched = any(service.status == "changed" for service in host.services.values())
+        return Status.CHANGED if touched or host.revision_before != host.revision_after else Status.UNCHANGED
+    return {"blocked": Status.BLOCKED, "cancelled": Status.CANCELLED}.get(outcome, Status.FAILED)
+
+
+_Move = tuple[frozenset[Status], Callable[[HostState, Any], HostState]]
+
+MOVES: dict[type, _Move] = {
+    events.SessionOpening: (frozenset({Status.PENDING, Status.CONNECTING}), _opening),
+    events.SessionOpened: (frozenset({Status.PENDING, Status.CONNECTING}), _opened),
+    events.HostPlanned: (frozenset({Status.PENDING, Status.CONNECTING, Status.CONNECTED}), _planned),
+    events.HostConfirmed: (frozenset({Status.PLANNED}), _confirmed),
+    events.HostDeclined: (_BEFORE_RUN, _declined),
+    events.HostCancelled: (_BEFORE_RUN, _cancelled),
+    events.HostUnreachable: (_BEFORE_RUN | {Status.CONFIRMED}, _unreachable),
+    events.HostFailed: (_BEFORE_RUN | {Status.CONFIRMED}, _failed),
+    events.RunLost: (_ORDERED, _lost),
+    events.Hello: (_ORDERED, _hello),
+    events.StageStarted: (frozenset({Status.RUNNING}), _stage_started),
+    events.StageFinished: (frozenset({Status.RUNNING}), _stage_over),
+    events.StageSkipped: (frozenset({Status.RUNNING}), _stage_over),
+    events.StageFailed: (frozenset({Status.RUNNING}), _stage_failed),
+    events.CheckedOut: (frozenset({Status.RUNNING}), _checked_out),
+    events.ServiceStarted: (frozenset({Status.RUNNING}), _service_started),
+    events.ServiceFinished: (frozenset({Status.RUNNING}), _service_finished),
+    events.ServiceSkipped: (frozenset({Status.RUNNING}), _service_skipped),
+    events.ServiceVerified: (frozenset({Status.RUNNING}), _service_verified),
+    events.ServiceFailed: (frozenset({Status.RUNNING}), _service_failed),
+    events.Finding: (frozenset({Status.RUNNING}), _finding),
+    events.Progress: (frozenset({Status.RUNNING}), _text),
+    events.Log: (frozenset({Status.RUNNING}), _text),
+    events.Facts: (frozenset({Status.RUNNING}), _kept),
+    events.DiagnosticsCollected: (frozenset({Status.RUNNING}), _diagnostics),
+    events.DiagnosticsPart: (frozenset({Status.RUNNING}), _kept),
+    events.Refused: (_ORDERED, _refused),
+    events.Goodbye: (_ORDERED, _goodbye),
+}
+"""For each type of event: the states it may move, and what it does. A test finds a type that is missing here."""

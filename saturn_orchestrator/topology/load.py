@@ -1,0 +1,255 @@
+"""From the files of the inventory to a Topology, or to everything that is wrong with them.
+
+Files are read here and nowhere else in this folder but by `document.read`; what a single file may hold is schema's
+work. Here defaults, host entry and host.yaml are laid over one another, and what spans files is checked.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from saturn_orchestrator.errors import InventoryError, InventoryFinding, UsageError
+from saturn_orchestrator.topology import schema
+from saturn_orchestrator.topology.document import Document, KeyPath, dotted, read
+from saturn_orchestrator.topology.model import (
+    Defaults,
+    Host,
+    HostEntry,
+    Layout,
+    Section,
+    Service,
+    ServiceEntry,
+    Topology,
+    TopologyEntry,
+)
+from saturn_orchestrator.topology.order import cycles, deploy_order
+from saturn_orchestrator.topology.resolve import laid_over, resolved
+
+S = TypeVar("S", bound=Section)
+
+COMPOSE_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
+
+
+def find(start: Path) -> Path:
+    """The nearest inventory/topology.yaml from start upwards.
+
+    Raises:
+        UsageError: there is none (`inventory_not_found`).
+
+    """
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        if (folder / "inventory" / "topology.yaml").is_file():
+            return folder / "inventory" / "topology.yaml"
+    raise UsageError(
+        f"there is no inventory/topology.yaml in {start} or above it",
+        code="inventory_not_found",
+        hint="saturn init   (or name one: saturn --inventory PATH ...)",
+    )
+
+
+def load(path: Path) -> Topology:
+    """The resolved topology of the inventory whose topology.yaml is at path.
+
+    Raises:
+        InventoryError: with everything that is wrong in topology.yaml, the host.yaml files and the service.yaml files.
+
+    """
+    file = path.absolute()
+    try:
+        return _loaded(file)
+    except OSError as error:  # a folder on the way may not be searched, or a name is too long for the file system
+        finding = InventoryFinding(str(error.filename or file), 0, "", f"cannot be read: {error.strerror}")
+        raise InventoryError([finding]) from error
+
+
+def _loaded(file: Path) -> Topology:
+    loading = _Loading(repository_root(file))
+    document = read(file, shown(file))
+    entry = loading.checked(document, TopologyEntry)
+    hosts = {name: loading.host(name, document, entry) for name in entry.hosts} if entry else {}
+    if entry is None or loading.findings:
+        raise InventoryError(_in_file_order(document.file, loading.findings))
+    return Topology(
+        version=entry.version,
+        controller=entry.controller,
+        hosts={name: host for name, host in hosts.items() if host},
+        layout=entry.layout,
+        rollout=entry.rollout,
+        policy=entry.policy,
+        folder=loading.folder,
+        file=file,
+    )
+
+
+def _in_file_order(first: str, findings: Sequence[InventoryFinding]) -> tuple[InventoryFinding, ...]:
+    """Each finding once: those of the first file, then the others' in the order they were read, by line."""
+    files = [first, *dict.fromkeys(each.file for each in findings)]
+    return tuple(sorted(dict.fromkeys(findings), key=lambda each: (files.index(each.file), each.line)))
+
+
+def repository_root(file: Path) -> Path:
+    """The folder above `inventory/`; a topology file that lies in no such folder makes its own folder the root."""
+    return file.parent.parent if file.parent.name == "inventory" else file.parent
+
+
+def compose_file(folder: Path) -> Path | None:
+    """The compose file of the service in folder, by compose's own names."""
+    return next((folder / name for name in COMPOSE_FILES if (folder / name).is_file()), None)
+
+
+def shown(path: Path) -> str:
+    """The path as a person would type it here: relative to the current folder when it lies below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a host is written: a document, the path of the host in it, and its entry."""
+
+    document: Document
+    path: KeyPath
+    entry: Defaults
+
+    def finding(self, path: KeyPath, message: str, hint: str = "") -> InventoryFinding:
+        return self.document.finding((*self.path, *path), message, hint)
+
+
+def _writer(sources: Sequence[_Source], *keys: str) -> _Source:
+    """The source whose word on a key (or a key in a section) counts: the last that writes it, else the last of all."""
+    return next((each for each in reversed(sources) if _writes(each.entry, keys)), sources[-1])
+
+
+def _writes(section: Section, keys: Sequence[str]) -> bool:
+    first, *rest = keys
+    return first in section.model_fields_set and (not rest or _writes(getattr(section, first), rest))
+
+
+@dataclass
+class _Loading:
+    """One reading of an inventory: what is found wrong is gathered, so that one error hides no other."""
+
+    folder: Path
+    findings: list[InventoryFinding] = field(default_factory=list)
+
+    def checked(self, document: Document, kind: type[S]) -> S | None:
+        """The document as an entry of this kind; what is wrong with it is noted."""
+        entry, findings = schema.entry(document, kind)
+        self.findings += findings
+        return entry
+
+    def read(self, path: Path, kind: type[S]) -> tuple[Document, S]:
+        """The file at path as an entry, of which every key is optional; an empty file leaves all of them out."""
+        empty = Document(shown(path), {}, {})
+        if not path.exists():
+            return empty, kind()
+        try:
+            document = read(path, shown(path))
+        except InventoryError as error:
+            self.findings += error.findings
+            return empty, kind()
+        if document.value is None:
+            return document, kind()
+        return document, self.checked(document, kind) or kind()
+
+    def host(self, name: str, document: Document, entry: TopologyEntry) -> Host | None:
+        """The host resolved, or None when it cannot be; what is wrong with it is noted."""
+        before = len(self.findings)
+        own, extra = self.read(self._inside(entry.layout.host, host=name) / "host.yaml", HostEntry)
+        sources = (
+            _Source(document, ("defaults",), entry.defaults),
+            _Source(document, ("hosts", name), entry.hosts[name]),
+            *([_Source(own, (), extra)] if own.places else []),
+        )
+        merged = HostEntry()
+        for source in sources:
+            merged = laid_over(merged, source.entry)
+        services = self._services(name, merged, sources, entry.layout)
+        if not merged.git.url and not self._is_spoiled(sources, "git"):
+            self._note(document.finding(("defaults", "git", "url"), "is needed: where nodes clone the repository from"))
+        if len(self.findings) > before:
+            return None
+        ordered = deploy_order(merged.services, {each.name: each.depends_on for each in services.values()})
+        return resolved(name, merged, tuple(services[each] for each in ordered), self.folder)
+
+    def _services(self, host: str, merged: HostEntry, sources: Sequence[_Source], layout: Layout) -> dict[str, Service]:
+        """The host's services by name; what is wrong with them, or between them, is noted."""
+        services: dict[str, Service] = {}
+        documents: dict[str, Document] = {}
+        writer = _writer(sources, "services")
+        for index, name in enumerate(merged.services):
+            folder = self._inside(layout.service, host=host, service=name)
+            if name in merged.services[:index]:
+                self._note(writer.finding(("services", index), f"{name} stands twice"))
+            elif compose_file(folder) is None:
+                self._note(writer.finding(("services", index), *self._unknown_service(name, folder, host, layout)))
+            else:
+                documents[name], entry = self.read(folder / "service.yaml", ServiceEntry)
+                place = folder.relative_to(self.folder).as_posix()
+                services[name] = Service(name=name, folder=place, **dict(entry))
+        if not self._is_spoiled(sources, "services", "ingress"):
+            self.findings += _relations(host, merged, sources, services, documents)
+        return services
+
+    def _is_spoiled(self, sources: Sequence[_Source], *keys: str) -> bool:
+        """Whether something under one of the keys was wrong, so that what is left of it proves nothing."""
+        spoiled = {(source.document.file, dotted((*source.path, key))) for source in sources for key in keys}
+        return any(each.file == file and each.key.startswith(key) for each in self.findings for file, key in spoiled)
+
+    def _note(self, finding: InventoryFinding) -> None:
+        self.findings.append(finding)
+
+    def _inside(self, layout: str, host: str, service: str = "") -> Path:
+        return self.folder / layout.replace("{host}", host).replace("{service}", service)
+
+    def _unknown_service(self, name: str, folder: Path, host: str, layout: Layout) -> tuple[str, str]:
+        """A sentence and a hint for a service that has no compose file where the layout wants one."""
+        place = folder.relative_to(self.folder).as_posix()
+        if folder.is_dir():
+            return f"unknown service {name}: {place}/ holds no compose file", f"write {place}/docker-compose.yml"
+        known = self._known_services(host, layout)
+        hint = schema.near(name, known) or (f"known here: {', '.join(known)}" if known else f"create {place}/")
+        return f"unknown service {name}: there is no folder {place}/", hint
+
+    def _known_services(self, host: str, layout: Layout) -> tuple[str, ...]:
+        """The services this host could have: folders where the layout wants them, with a compose file."""
+        filled = layout.service.replace("{host}", host)
+        pattern = glob.escape(filled).replace("{service}", "*", 1).replace("{service}", "*")
+        shape = re.compile(re.escape(filled).replace(re.escape("{service}"), "([^/]+)", 1))
+        folders = sorted(each for each in self.folder.glob(pattern) if compose_file(each))
+        matches = (shape.match(PurePosixPath(each.relative_to(self.folder)).as_posix()) for each in folders)
+        return tuple(match.group(1) for match in matches if match)
+
+
+def _relations(
+    host: str,
+    merged: HostEntry,
+    sources: Sequence[_Source],
+    services: dict[str, Service],
+    documents: dict[str, Document],
+) -> Iterator[InventoryFinding]:
+    """What does not fit between a host and its services, or among these."""
+    listed = merged.services
+    for index, name in enumerate(merged.ingress.public):
+        if name not in listed:
+            path = ("ingress", "public", index)
+            message = f"{name} is no service of {host}"
+            yield _writer(sources, "ingress", "public").finding(path, message, schema.near(name, listed))
+    for service in services.values():
+        document = documents[service.name]
+        for index, needed in enumerate(service.depends_on):
+            if needed not in listed:
+                hint = schema.near(needed, listed) or f"add {needed} to the services of {host}"
+                yield document.finding(("depends_on", index), f"{needed} is no service of {host}", hint)
+        if service.exposure == "public" and service.name not in merged.ingress.public:
+            hint = f"add it to hosts.{host}.ingress.public, or make it tailscale-internal"
+            yield document.finding(("exposure",), f"{service.name} is public, but {host} does not let it be", hint)
+    for cycle in cycles(listed, {each.name: each.depends_on for each in services.values()}):
+        message = f"services wait for one another in a circle: {' -> '.join(cycle)}"
+        yield documents[cycle[0]].finding(("depends_on",), message, "take one of these out of its depends_on")

@@ -1,0 +1,271 @@
+"""The shapes of topology.yaml, host.yaml and service.yaml, and the resolved topology that comes of them.
+
+A section (Ssh, Git, ...) is one class for both: as written its `model_fields_set` tells which keys stand in the file,
+and load lays defaults, host entry and host.yaml over one another. No file is read here, and no relation checked.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints, field_validator
+
+NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+"""What a host, service, role or tag may be called."""
+TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
+WORD = r"^[^\s\x00-\x1f\x7f-][^\s\x00-\x1f\x7f]*$"
+"""No blanks and no leading dash: it may become an argument of ssh or git."""
+ARGUMENT = r"^[^\x00-\x1f\x7f]+$"
+ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+ROOT_PATH = r"^/[^\x00-\x1f\x7f:{}]*[^\x00-\x1f\x7f:{}/]$"
+"""Absolute, without a colon (compose would split a volume there) and without a slash at its end."""
+NODE_PATH = r"^(/|\{root\}/)[^\x00-\x1f\x7f:{}]*[^\x00-\x1f\x7f:{}/]$"
+PERCENT = r"^([0-9]|[1-9][0-9]|100)%$"
+BATCH = r"^([1-9][0-9]{0,3}|([1-9][0-9]?|100)%)$"
+
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Text = Annotated[str, StringConstraints(max_length=2000, pattern=TEXT)]
+Word = Annotated[str, StringConstraints(max_length=1000, pattern=WORD)]
+Argument = Annotated[str, StringConstraints(max_length=1000, pattern=ARGUMENT)]
+EnvName = Annotated[str, StringConstraints(pattern=ENV_NAME)]
+RootPath = Annotated[str, StringConstraints(max_length=1000, pattern=ROOT_PATH)]
+NodePath = Annotated[str, StringConstraints(max_length=1000, pattern=NODE_PATH)]
+Flag = Annotated[bool, Strict()]
+Seconds = Annotated[float, Strict(), Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+def _file_path(value: object) -> object:
+    """A path on SATURN from its text; pathlib would take an empty one for the current folder."""
+    return Path(value) if isinstance(value, str) and value and value.isprintable() else value
+
+
+def _batch_text(value: object) -> object:
+    """`1` may be written without quotes."""
+    return str(value) if type(value) is int else value
+
+
+def _empty_when_null(value: object) -> object:
+    """`ssh:` with nothing behind it is a section with no key of its own."""
+    return {} if value is None else value
+
+
+FilePath = Annotated[Path, Strict(), BeforeValidator(_file_path)]
+Batch = Annotated[str, StringConstraints(pattern=BATCH), BeforeValidator(_batch_text)]
+OrEmpty = BeforeValidator(_empty_when_null)
+
+
+def login_name() -> str:
+    """The current user's login name; `root` where the system knows no name for the current user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "root"
+
+
+class Section(BaseModel):
+    """A mapping of the inventory: immutable, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- sections, as written and as resolved ----------------------------------------------------------------------------
+
+
+class Ssh(Section):
+    """How to reach a host. Paths are absolute once loaded. jump: `[user@]address[:port]` of a machine to go through."""
+
+    user: Word = Field(default_factory=login_name)
+    port: Annotated[int, Strict(), Field(ge=1, le=65_535)] = 22
+    identity_file: FilePath | None = Path("~/.ssh/id_ed25519")
+    known_hosts: FilePath = Path("inventory/known_hosts")
+    connect_timeout_s: Seconds = 20.0
+    jump: Word | None = None
+
+
+class Git(Section):
+    """Where the node gets the repository. url is never empty, and path never holds `{root}`, once loaded."""
+
+    url: Word = ""
+    branch: Word = "main"
+    path: NodePath = "{root}/repo"
+
+
+class Compose(Section):
+    """How the node runs compose. up_timeout_s bounds one service's `up`."""
+
+    command: Annotated[tuple[Argument, ...], Field(min_length=1)] = ("docker", "compose")
+    pull: Literal["missing", "always", "never"] = "missing"
+    up_timeout_s: Seconds = 300.0
+
+
+class Ingress(Section):
+    """What a host offers to the world: only these services may be `public`."""
+
+    public: tuple[Name, ...] = ()
+
+
+class Healthcheck(Section):
+    """How long verify waits for a service to be well, and how often it looks."""
+
+    timeout_s: Seconds = 60.0
+    interval_s: Seconds = 2.0
+
+
+class Backup(Section):
+    """What `saturn backup` takes of a service: folders under the root, how it is held still, how many are kept."""
+
+    paths: Annotated[tuple[Literal["config", "data", "logs"], ...], Field(min_length=1)] = ("config", "data")
+    quiesce: Literal["stop", "pause", "none"] = "stop"
+    keep: Annotated[int, Strict(), Field(ge=1, le=1000)] = 5
+
+
+class Layout(Section):
+    """Where things lie in the repository: folders with the placeholders `{service}` and `{host}`."""
+
+    service: Argument = "services/{service}"
+    host: Argument = "hosts/{host}"
+
+    @field_validator("service")
+    @classmethod
+    def _service_folder(cls, value: str) -> str:
+        return _layout(value, needed="{service}", allowed=("{service}", "{host}"))
+
+    @field_validator("host")
+    @classmethod
+    def _host_folder(cls, value: str) -> str:
+        return _layout(value, needed="{host}", allowed=("{host}",))
+
+
+def _layout(value: str, needed: str, allowed: tuple[str, ...]) -> str:
+    """The same text when it is a folder inside the repository with the placeholder it needs and no unknown one."""
+    rest = value
+    for placeholder in allowed:
+        rest = rest.replace(placeholder, "x")
+    inside = not rest.startswith("/") and ".." not in rest.split("/") and "\\" not in rest
+    if needed not in value or "{" in rest or "}" in rest or not inside:
+        raise ValueError(f"should be a folder inside the repository that contains {needed}")
+    return value.rstrip("/")
+
+
+class Rollout(Section):
+    """How many hosts at once, in which batches (counts or percentages), and how many may fail before it stops."""
+
+    parallel: Annotated[int, Strict(), Field(ge=1, le=1000)] = 8
+    batches: Annotated[tuple[Batch, ...], Field(min_length=1)] = ("100%",)
+    max_failures: int | str = 0
+
+    @field_validator("max_failures", mode="before")
+    @classmethod
+    def _allowance(cls, value: object) -> object:
+        counted = type(value) is int and 0 <= value <= 10_000  # a bool is an int to isinstance
+        if counted or (isinstance(value, str) and re.fullmatch(PERCENT, value)):
+            return value
+        raise ValueError('should be a whole number of hosts from 0, or a percentage like "25%"')
+
+
+class Policy(Section):
+    """What no service may do. forbidden_devices: shell patterns of device paths."""
+
+    forbidden_devices: tuple[Argument, ...] = ()
+
+
+# --- entries: what stands in a file ----------------------------------------------------------------------------------
+
+
+class Defaults(Section):
+    """What every host has unless it says otherwise."""
+
+    root: RootPath = "/opt/homelab"
+    become: Flag = False
+    ssh: Annotated[Ssh, OrEmpty] = Ssh()
+    git: Annotated[Git, OrEmpty] = Git()
+    compose: Annotated[Compose, OrEmpty] = Compose()
+    rollback_on_failure: Flag = False
+
+
+Transport = Literal["auto", "tailscale", "ssh", "local"]
+Link = Literal["stable", "intermittent", "metered"]
+Exposure = Literal["local-only", "tailscale-internal", "public"]
+
+
+class HostEntry(Defaults):
+    """A host as topology.yaml or its host.yaml writes it. address "" stands for the host's own name."""
+
+    address: Word = ""
+    transport: Transport = "auto"
+    roles: tuple[Name, ...] = ()
+    tags: tuple[Name, ...] = ()
+    link: Link = "stable"
+    autonomous: Flag = False
+    services: Annotated[tuple[Name, ...], Field(max_length=200)] = ()
+    ingress: Annotated[Ingress, OrEmpty] = Ingress()
+
+
+class ServiceEntry(Section):
+    """A service.yaml. Without `backup` the service is not backed up."""
+
+    description: Text = ""
+    exposure: Exposure = "local-only"
+    depends_on: tuple[Name, ...] = ()
+    required_env: tuple[EnvName, ...] = ()
+    healthcheck: Annotated[Healthcheck, OrEmpty] = Healthcheck()
+    backup: Backup | None = None
+
+
+class TopologyEntry(Section):
+    """A topology.yaml. Only `version` and `hosts` must be there."""
+
+    version: Literal[1]
+    controller: Name = "saturn"
+    layout: Annotated[Layout, OrEmpty] = Layout()
+    defaults: Annotated[Defaults, OrEmpty] = Defaults()
+    rollout: Annotated[Rollout, OrEmpty] = Rollout()
+    hosts: Annotated[dict[Name, Annotated[HostEntry, OrEmpty]], Field(min_length=1)]
+    policy: Annotated[Policy, OrEmpty] = Policy()
+
+
+# --- the resolved topology: what the rest of saturn works with -------------------------------------------------------
+
+
+class Service(ServiceEntry):
+    """One compose project. folder: its place in the repository, relative to the root of it, with forward slashes."""
+
+    name: Name
+    folder: str
+
+
+class Host(Section):
+    """One host, fully resolved. services: in deploy order. All paths on SATURN are absolute."""
+
+    name: Name
+    address: Word
+    transport: Transport = "auto"
+    roles: tuple[Name, ...] = ()
+    tags: tuple[Name, ...] = ()
+    link: Link = "stable"
+    autonomous: Flag = False
+    services: tuple[Service, ...] = ()
+    ingress: Ingress = Ingress()
+    root: RootPath = "/opt/homelab"
+    become: Flag = False
+    ssh: Ssh = Ssh()
+    git: Git = Git()
+    compose: Compose = Compose()
+    rollback_on_failure: Flag = False
+
+
+class Topology(Section):
+    """The validated inventory. hosts: by name, in file order. folder: the repository root. file: the topology.yaml."""
+
+    version: Literal[1]
+    controller: Name
+    hosts: Mapping[str, Host]
+    layout: Layout = Layout()
+    rollout: Rollout = Rollout()
+    policy: Policy = Policy()
+    folder: Path
+    file: Path
