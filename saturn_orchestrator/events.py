@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -107,6 +108,12 @@ __all__ = [
 
 MAX_LINE = 64 * 1024
 """Bytes of one line from a node. The executor keeps events far below; a longer line is no event of ours."""
+
+_MAX_SEQ = 2**53
+"""Far above any run, and whole in SQLite and in every reader of JSON."""
+
+_MAX_DEPTH = 16
+"""Levels of lists and objects in one event; ours have four, and what is read must never exhaust the stack."""
 
 
 # --- the controller's own events: they carry no seq, the journal numbers them apart from the node's -------------------
@@ -272,28 +279,32 @@ def decode(line: bytes) -> Line:
     if len(line) > MAX_LINE:
         return Malformed(neutral(text[:200]), f"longer than {MAX_LINE} bytes")
     try:
-        body = json.loads(text[len(PREFIX) :])
+        body = json.loads(text[len(PREFIX) :], parse_float=_finite, parse_constant=_finite)
+        # A diagnostics file has lines; every other text is one, so that no node can forge a second line on a screen.
+        has_lines = isinstance(body, dict) and body.get("type") == "diagnostics_part"
+        body = _neutral_json(body, "\n" if has_lines else "", _MAX_DEPTH)
     except (ValueError, RecursionError) as error:
         return Malformed(neutral(text[:200]), f"not JSON: {error}")
     if not isinstance(body, dict) or not isinstance(body.get("type"), str):
         return Malformed(neutral(text[:200]), "not an event object")
-    # A diagnostics file has lines; every other text is one line, so that no node can forge a second one on a screen.
-    return _event(_neutral_json(body, keep="\n" if body["type"] == "diagnostics_part" else ""))
+    return _event(body)
 
 
 def _event(body: dict[str, Any]) -> Line:
+    event: NodeEvent
     try:
         if body["type"] not in _KNOWN_TYPES:
             envelope = {key: body.pop(key) for key in ("seq", "at", "run", "host", "type")}
-            return _UNKNOWN.validate_python({**envelope, "body": body})
-        event = _NODE.validate_python(body)
+            event = _UNKNOWN.validate_python({**envelope, "body": body})
+        else:
+            event = _NODE.validate_python(body)
     except KeyError as error:
         return Malformed(str(body)[:200], f"no {error}")
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         return Malformed(str(body)[:200], f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    if event.seq < 1 and not isinstance(event, Heartbeat):
-        return Malformed(str(body)[:200], "seq begins at 1")
+    if not (isinstance(event, Heartbeat) or 1 <= event.seq <= _MAX_SEQ):
+        return Malformed(str(body)[:200], "seq is out of range")
     return event
 
 
@@ -307,12 +318,12 @@ def restore(body: str) -> Event:
         ValueError: the text is no event.
     """
     data = json.loads(body)
-    if data.get("type") not in _KNOWN_TYPES:
+    if not isinstance(data, dict) or data.get("type") not in _KNOWN_TYPES:
         return _UNKNOWN.validate_python(data)
     return cast("Event", _ANY.validate_python(data))
 
 
-_SPACES = {"\t": "    ", "\n": " ", "\r": " "}
+_SPACES = {"\t": "    ", "\n": " ", "\r": " ", "\u2028": " ", "\u2029": " "}
 
 
 def neutral(text: str, keep: str = "") -> str:
@@ -326,11 +337,22 @@ def _visible(char: str) -> str:
     return "" if unicodedata.category(char) in {"Cc", "Cf", "Cs"} else char
 
 
-def _neutral_json(value: Any, keep: str) -> Any:
+def _neutral_json(value: Any, keep: str, depth: int) -> Any:
+    """The value with every text neutralised. A name that is not neutral could pose as another: it is left out."""
     if isinstance(value, str):
         return neutral(value, keep)
+    if not isinstance(value, list | dict):
+        return value
+    if depth == 0:
+        raise ValueError(f"nested deeper than {_MAX_DEPTH}")
     if isinstance(value, list):
-        return [_neutral_json(each, keep) for each in value]
-    if isinstance(value, dict):
-        return {neutral(key): _neutral_json(each, keep) for key, each in value.items()}
-    return value
+        return [_neutral_json(each, keep, depth - 1) for each in value]
+    return {key: _neutral_json(each, keep, depth - 1) for key, each in value.items() if neutral(key) == key}
+
+
+def _finite(text: str) -> float:
+    """A number that JSON can say again: neither NaN nor infinite."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:20]} is no number")
+    return number

@@ -74,6 +74,8 @@ class Journal:
         seq = getattr(event, "seq", None)
         if seq is None:
             seq = self._own_seq[host] = self._own_seq.get(host, 0) - 1
+        elif seq != run.hosts[host].last_seq:
+            return  # it did not fit the run, and must not take the place of the event that will
         self._write(
             "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)",
             (run.run, host, seq, event.type, events.encode(event)),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from saturn_orchestrator.app.consent import Ask, Consent, Show
 from saturn_orchestrator.app.wanted import Source
+from saturn_orchestrator.errors import Interrupted
 from saturn_orchestrator.events import Facts, now
 from saturn_orchestrator.plan.build import build_plan
 from saturn_orchestrator.plan.model import HostPlan
@@ -48,8 +49,11 @@ async def deploy(order: Deploy, ports: Ports) -> RunState:
 
     Raises:
         RepositoryError: git on SATURN cannot say which revision is wanted; nothing was touched.
+        Interrupted: a person stopped it before any host was asked.
     """
     source = await Source.of(order.topology, order.hosts)
+    if ports.stop.presses:
+        raise Interrupted("interrupted before any host was asked; nothing was touched")
     run = RunState.of(new_run_id(), source.revision, (host.name for host in order.hosts), now())
     consent = Consent(run.hosts, f"{order.by}@{order.controller}", ports.show, ports.ask)
 

@@ -19,7 +19,7 @@ def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:  # 
     from saturn_orchestrator.app.status import status
     from saturn_orchestrator.report.documents import dump, status_document
     from saturn_orchestrator.report.status_view import status_table
-    from saturn_orchestrator.report.style import console
+    from saturn_orchestrator.report.style import console, show
     from saturn_orchestrator.session.dial import open_session
 
     topology = loaded(ctx)
@@ -28,6 +28,6 @@ def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:  # 
     if as_json:
         sys.stdout.write(dump(status_document(standings)))
     else:
-        console(sys.stdout).print(status_table(standings))
+        show(console(sys.stdout), status_table(standings))
     codes = {1 if each.reachability == "denied" else 3 for each in standings if each.reachability != "online"}
     return min(codes, default=0)

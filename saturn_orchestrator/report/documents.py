@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from saturn_orchestrator.errors import InventoryFinding
-from saturn_orchestrator.events import Facts
+from saturn_orchestrator.events import Facts, Finding
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.report.advice import next_command
 from saturn_orchestrator.report.times import host_duration_s, run_duration_s
@@ -47,6 +47,7 @@ def _host(run: str, host: HostState) -> Document:
             for name, service in host.services.items()
         },
         "error": _error(host.error, next_command(run, host)) if host.error else None,
+        "findings": [_finding(each) for each in host.findings],
         "log": host.log or None,
         "diagnostics": host.diagnostics or None,
         "duration_s": _rounded(host_duration_s(host)),
@@ -61,6 +62,11 @@ def _error(error: HostError, hint: str) -> Document:
         "stage": error.stage or None,
         "service": error.service or None,
     }
+
+
+def _finding(finding: Finding) -> Document:
+    names = ("code", "severity", "message", "service", "file", "key", "hint")
+    return {name: getattr(finding, name) or None for name in names}
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -89,6 +89,7 @@ WORDS: dict[type, _Words] = {
     events.HostPlanned: lambda event, _: Said(f"planned {revision_move(event.revision_before, event.revision_after)}"),
     events.HostConfirmed: lambda event, _: Said(f"confirmed by {event.by}"),
     events.HostDeclined: lambda _, __: Said("declined", "declined", is_milestone=True),
+    events.HostCancelled: lambda _, __: Said("cancelled", "cancelled", is_milestone=True),
     events.HostUnreachable: _final("unreachable"),
     events.HostFailed: _final("failed"),
     events.RunLost: _final("lost"),

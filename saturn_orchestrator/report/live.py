@@ -99,9 +99,10 @@ class LiveView:
     def _draw(self) -> None:
         lines, self._kept = self._kept, []
         try:
-            if self._live is None and can_redraw(self._console) and not self._is_closed:
-                self._live = self._new_region()
-                self._live.start(refresh=True)
+            if self._live is None and can_redraw(self._console) and not (self._is_closed or self._console.quiet):
+                live = self._new_region()
+                live.start(refresh=True)
+                self._live = live
             for line in lines:
                 self._console.print(line)
         except OSError:  # the terminal went away; the run does not need it

@@ -12,21 +12,22 @@ from saturn_orchestrator import events
 from saturn_orchestrator.events import Facts, LockFact, ServiceFact
 from saturn_orchestrator.report.problems import problem_block, spaced
 from saturn_orchestrator.report.style import (
-    FirstFitting,
-    Row,
     age_text,
     counted,
     short_revision,
-    table,
     tally,
     verbatim,
     word_text,
 )
+from saturn_orchestrator.report.tables import FirstFitting, Row, table
 from saturn_orchestrator.report.times import seconds_between
 from saturn_orchestrator.state.model import HostError
 from saturn_orchestrator.state.standing import Standing
 
 _FOLDED = {"revision": 10, "last run": 12, "services": 15}
+_SEVERITIES = {"offline": "note", "unreachable": "warning"}
+"""A host that is away is no error; one that answers and cannot be worked with is."""
+
 _REACHABILITY_ORDER = ("online", "offline", "unreachable", "denied")
 
 
@@ -106,8 +107,10 @@ def _blocks(standing: Standing, now: str) -> list[list[Text]]:
 
 
 def _error_block(standing: Standing, error: HostError, now: str) -> list[Text]:
-    notes = _remembered(standing, now)
-    return problem_block(error.code, error.message, standing.host, evidence=error.tail, notes=notes, hint=error.hint)
+    return problem_block(
+        error.code, error.message, standing.host, severity=_SEVERITIES.get(standing.reachability, "error"),
+        evidence=error.tail, notes=_remembered(standing, now), hint=error.hint,
+    )  # fmt: skip
 
 
 def _remembered(standing: Standing, now: str) -> list[str]:

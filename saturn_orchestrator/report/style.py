@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.measure import Measurement
-from rich.table import Table
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from saturn_orchestrator.events import neutral
@@ -62,9 +60,10 @@ class Screen(Console):
     Renderables fit themselves to the width; what is wider, a command or a path, is meant to be copied whole.
     """
 
-    def print(self, *objects: Any, crop: bool = False, **options: Any) -> None:
+    def print(self, *objects: object, crop: bool = False, **options: Any) -> None:  # noqa: ANN401 - rich's own options
         """As rich does, but lines that are too long go on in the terminal's next row."""
-        super().print(*objects, crop=crop, **options)
+        # Rich joins bare texts into a new one, which forgets that a command must not be wrapped; in a group they stay.
+        super().print(*(Group(each) if isinstance(each, Text) else each for each in objects), crop=crop, **options)
 
     def on_broken_pipe(self) -> None:
         """Rich would end the program here; a run must not end with its screen."""
@@ -86,8 +85,8 @@ def console(
 
 
 def can_redraw(screen: Console) -> bool:
-    """Whether lines already printed can be replaced: a terminal, and not a dumb one."""
-    return screen.is_terminal and not screen.is_dumb_terminal
+    """Whether lines already printed can be replaced: a terminal, not a dumb one, and not a log that wants colour."""
+    return screen.is_interactive and screen.file.isatty()
 
 
 def show(screen: Console, *renderables: RenderableType) -> None:
@@ -213,39 +212,3 @@ def age_text(seconds: float | None) -> str:
     if seconds < 48 * 3600:
         return f"{int(seconds // 3600)} h ago"
     return f"{int(seconds // 86400)} days ago"
-
-
-# --- tables ----------------------------------------------------------------------------------------------------------
-
-
-Row = Mapping[str, Text | str]
-"""The cells of a row by the titles of their columns."""
-
-
-def table(titles: Sequence[str], rows: Iterable[Row], folded: Mapping[str, int] | None = None) -> Table:
-    """The columns with these titles, without lines around them. The second one, the state, is never cut nor folded.
-
-    folded: the widths at which long cells of some columns go on in the next line.
-    """
-    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    widths = folded or {}
-    for position, title in enumerate(titles):
-        drawn.add_column(title, overflow="fold", no_wrap=position == 1, max_width=widths.get(title))
-    for row in rows:
-        cells = (row[title] for title in titles)
-        drawn.add_row(*(verbatim(cell) if isinstance(cell, str) else cell for cell in cells))
-    return drawn
-
-
-@dataclass(frozen=True)
-class FirstFitting:
-    """Tables that say the same in ever fewer columns: the first that fits the screen is shown, else the last."""
-
-    tables: tuple[Table, ...]
-
-    def __rich_console__(self, screen: Console, options: ConsoleOptions) -> RenderResult:
-        """Measure against a screen without edges, since a measure is else cut to the width."""
-        endless = options.update(max_width=10_000)
-        widths = (Measurement.get(screen, endless, each).maximum for each in self.tables)
-        fitting = (each for each, width in zip(self.tables, widths, strict=True) if width <= options.max_width)
-        yield next(fitting, self.tables[-1])

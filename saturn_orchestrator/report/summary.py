@@ -11,19 +11,17 @@ from saturn_orchestrator.events import Finding
 from saturn_orchestrator.report.advice import next_command, place
 from saturn_orchestrator.report.problems import problem_block, spaced
 from saturn_orchestrator.report.style import (
-    FirstFitting,
-    Row,
     counted,
     duration_text,
     look,
     revision_move,
     short_revision,
-    table,
     tally,
     unbroken,
     verbatim,
     word_text,
 )
+from saturn_orchestrator.report.tables import FirstFitting, Row, table
 from saturn_orchestrator.report.times import host_duration_s, run_duration_s
 from saturn_orchestrator.state.model import HostError, HostState, RunState, Status
 from saturn_orchestrator.state.outcome import Outcome
@@ -39,8 +37,8 @@ _QUIET = frozenset(status for status in Status if not status.is_success) - _BROK
 _MEANINGS = {
     Status.UNREACHABLE: "could not be reached",
     Status.DECLINED: "was declined, nothing was touched",
-    Status.CANCELLED: "was cancelled",
     Status.SKIPPED: "was not started",
+    Status.CONFIRMED: "was given the order and has not answered yet",
     Status.RUNNING: "goes on without this terminal",
 }
 
@@ -50,7 +48,7 @@ _OUTCOME_STYLES = {"success": "bold green", "failure": "bold red"}
 def summary(run: RunState, verdict: Outcome) -> Group:
     """The whole summary of a run, whether all its hosts are finished or some were detached from."""
     hosts = tuple(run.hosts.values())
-    blocks = [block for host in hosts for block in _blocks(run.run, host)]
+    blocks = [block for host in hosts for block in _blocks(run, host)]
     quiet = [_quiet_line(run.run, host) for host in hosts if host.status in _QUIET]
     return Group(host_table(hosts), Text(), *spaced([*blocks, quiet]), _last_line(run, verdict))
 
@@ -90,14 +88,16 @@ def _services(host: HostState) -> str:
     return f"{len(host.services)}: {tally((each.status for each in host.services.values()), _SERVICE_ORDER)}"
 
 
-def _blocks(run: str, host: HostState) -> list[list[Text]]:
-    blocks = [_stale_block(host)] if host.stale else []
+def _blocks(run: RunState, host: HostState) -> list[list[Text]]:
+    blocks = [_stale_block(run, host)] if host.stale else []
     blocks += [_finding_block(host.host, finding) for finding in host.findings]
-    return [*blocks, _failure_block(run, host)] if host.status in _BROKEN else blocks
+    return [*blocks, _failure_block(run.run, host)] if host.status in _BROKEN else blocks
 
 
-def _stale_block(host: HostState) -> list[Text]:
-    message = f"origin could not be asked: {host.host} stands at {short_revision(host.revision_after)} from its cache"
+def _stale_block(run: RunState, host: HostState) -> list[Text]:
+    reached = short_revision(host.revision_after)
+    wanted = "as wanted" if host.revision_after == run.revision else f"not at {short_revision(run.revision)}"
+    message = f"origin could not be asked: {host.host} stands at {reached} from its cache, {wanted}"
     again = f"saturn deploy --hosts {host.host}" if host.status.is_success else ""
     return problem_block("stale", message, host.host, severity="warning", hint=again)
 
@@ -119,9 +119,15 @@ def _failure_block(run: str, host: HostState) -> list[Text]:
 
 def _quiet_line(run: str, host: HostState) -> Text:
     reason = f": {host.error.message}" if host.error else ""
-    meaning = _MEANINGS.get(host.status, f"is {host.status}")
     line = unbroken(f"{host.status}: ", look(host.status).style)
-    return line.append_text(verbatim(f"{host.host} {meaning}{reason}; help: {next_command(run, host)}", "not bold"))
+    sentence = f"{host.host} {_meaning(host)}{reason}; help: {next_command(run, host)}"
+    return line.append_text(verbatim(sentence, "not bold"))
+
+
+def _meaning(host: HostState) -> str:
+    if host.status is Status.CANCELLED:
+        return f"was stopped in {host.stage}" if host.stage else "was cancelled, nothing was touched"
+    return _MEANINGS.get(host.status, "was not begun")
 
 
 def _last_line(run: RunState, verdict: Outcome) -> Text:

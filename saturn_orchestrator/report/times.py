@@ -37,13 +37,18 @@ def seconds_between(start: str, end: str) -> float | None:
 
 
 def host_duration_s(host: HostState) -> float | None:
-    """How long the host took, from its confirmation to its end; None while it is not over."""
+    """How long the host took, from its confirmation to its end; None while it is not over.
+
+    The node's own measure comes first: its clock may be hours away from SATURN's.
+    """
+    if host.duration_s is not None:
+        return host.duration_s
     return seconds_between(host.started_at, host.finished_at)
 
 
 def run_duration_s(run: RunState) -> float | None:
     """How long the run took, from its beginning to the end of its last host."""
-    hosts = run.hosts.values()
-    start = run.started_at or min((host.started_at for host in hosts if host.started_at), default="")
-    durations = [seconds_between(start, host.finished_at) for host in hosts]
-    return max((each for each in durations if each is not None), default=None)
+    hosts = [host for host in run.hosts.values() if host.started_at]
+    start = run.started_at or min((host.started_at for host in hosts), default="")
+    ends = [(seconds_between(start, host.started_at), host_duration_s(host)) for host in hosts]
+    return max((before + taken for before, taken in ends if before is not None and taken is not None), default=None)

@@ -74,7 +74,8 @@ class Repository:
 
     async def uncommitted(self, folders: Sequence[str]) -> tuple[str, ...]:
         """Files below the folders that a deploy would leave out because nobody committed them."""
-        status, out, _ = await self._git("status", "--porcelain", "-z", "--untracked-files=all", "--", *folders)
+        options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
+        status, out, _ = await self._git("status", *options, "--", *folders)
         return tuple(entry[3:] for entry in out.split("\0") if len(entry) > 3) if status == 0 else ()
 
     async def _unresolved(self, name: str, words: str) -> RepositoryError:

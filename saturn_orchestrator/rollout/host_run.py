@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from saturn_orchestrator import events
-from saturn_orchestrator.errors import ExecutorRefused, SaturnError, SessionError, SessionLost, Unreachable
+from saturn_orchestrator.errors import ExecutorRefused, SaturnError, SessionError, Unreachable
 from saturn_orchestrator.events import Event, Facts, Request, now
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.plan.order import node_order
@@ -64,8 +64,7 @@ class HostRun:
             self._post(events.HostFailed(now(), error.code, _said(error), error.hint))
         except Exception as error:  # noqa: BLE001 - a defect of ours on one host must not cost the others their run
             self._ways.trace(traceback.format_exc())
-            message = f"a defect in saturn: {type(error).__name__}: {error}"
-            self._post(events.HostFailed(now(), "internal_error", message, "again with --verbose, and report what it shows"))
+            self._fail(f"a defect in saturn: {type(error).__name__}: {error}")
         finally:
             self._ways.settled(self._host.name)
             if self._session:
@@ -110,7 +109,7 @@ class HostRun:
             try:
                 if await self._follow(replace(request, after=self._last_seq)):
                     return
-            except SessionLost as lost:
+            except SessionError as lost:  # also a line that broke before the executor spoke again
                 self._ways.trace(f"{self._host.name}: {lost.message}")
                 if not await self._reconnect():
                     break
@@ -143,6 +142,13 @@ class HostRun:
             self._ways.trace(f"{self._host.name}: {error.message}")
             self._session = None
         return self._session is not None
+
+    def _fail(self, message: str) -> None:
+        if self._is_ordered:
+            self._lose("internal_error", message, working=True)
+        else:
+            hint = "again with --verbose, and report what it shows"
+            self._post(events.HostFailed(now(), "internal_error", message, hint))
 
     def _lose(self, code: str, message: str, *, working: bool) -> None:
         verb = "status" if working else "deploy"

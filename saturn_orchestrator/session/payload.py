@@ -101,7 +101,7 @@ def _sources() -> dict[str, bytes]:
         for entry in files("saturn_node").iterdir()
         if entry.name.endswith(".py")
     }
-    start = b"from saturn_node.__main__ import main\n\nraise SystemExit(main())\n"
+    start = b"import sys\n\nfrom saturn_node.__main__ import main\n\nraise SystemExit(main(sys.argv[1:]))\n"
     return {"__main__.py": start, **modules}
 
 
@@ -113,8 +113,8 @@ def bootstrap_command(root: str, *, become: bool) -> tuple[str, ...]:
     source = f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'
     python = ("python3", "-I", "-S", "-c", source, shipped.digest, str(len(shipped.data)), root)
     start = shlex.join(("sudo", "-n", *python) if become else python)
-    script = f"command -v python3 >/dev/null 2>&1 || {{ echo '{MARK.decode()}refused no_python'; exit 3; }}; exec {start}"
-    return ("/bin/sh", "-c", script)
+    missing = f"{{ echo '{MARK.decode()}refused no_python'; exit 3; }}"
+    return ("/bin/sh", "-c", f"command -v python3 >/dev/null 2>&1 || {missing}; exec {start}")
 
 
 _REFUSALS = {
@@ -122,7 +122,7 @@ _REFUSALS = {
         "there is no python3 on the node",
         "on the node, install it (for example: sudo apt install python3), then try again",
     ),
-    "python_too_old": ("the node's python3 is {detail}, the executor needs 3.8 or newer", "upgrade python3 on the node"),
+    "python_too_old": ("the node's python3 is {detail}, 3.8 or newer is needed", "upgrade python3 on the node"),
     "payload_damaged": (
         "the executor did not arrive whole (digest {detail})",
         "try again; if it repeats, look for a proxy that changes data",

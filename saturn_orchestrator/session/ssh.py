@@ -29,7 +29,7 @@ _TAIL = 4000
 
 # curve25519 first: its exchange fits one MTU, which mlkem768's does not.
 _KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "mlkem768x25519-sha256")
-_CIPHERS = ("aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
+_CIPHERS = ("aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
 
 
 class _Client(asyncssh.SSHClient):
@@ -49,7 +49,7 @@ class _Client(asyncssh.SSHClient):
 
 
 class SshChannel(asyncssh.SSHClientSession[bytes]):
-    """A Channel to an SSH exec; as asyncssh's session it is fed by callbacks, and holds the peer back when it is full."""
+    """A Channel to an SSH exec; asyncssh feeds it by callbacks, and it holds the peer back when it is full."""
 
     def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
         """The channel closes the connection with itself: one connection carries one session."""
@@ -132,16 +132,19 @@ async def open_ssh(host: Host) -> Conversation:
         )
     client = _Client()
     connection: asyncssh.SSHClientConnection | None = None
+    is_open = False
     try:
         async with asyncio.timeout(host.ssh.connect_timeout_s):
             connection = await asyncssh.connect(host.address, host.ssh.port, **_options(host, client))
             command = shlex.join(bootstrap_command(host.root, become=host.become))
             channel = SshChannel(connection)
             await connection.create_session(lambda: channel, command, encoding=None)
+            is_open = True
     except (OSError, asyncssh.Error) as error:
-        if connection:
-            connection.abort()
         raise _translated(error, host, client) from error
+    finally:
+        if connection and not is_open:  # also when the caller's own deadline cancelled us here
+            connection.abort()
     return Conversation(host.name, channel, payload())
 
 
@@ -217,7 +220,8 @@ def _known_keys(host: Host) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey
             f"no host key is known for {host.address}, so it cannot be told from an impostor",
             code="host_key_unknown",
             place=str(file),
-            hint=f"{_keyscan(host)} >> {file}   # after comparing the fingerprint on the host: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
+            notes=("on the host, its fingerprint is told by: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",),
+            hint=f"{_keyscan(host)} >> {file}   # then compare the fingerprint",
         )
     return trusted, authorities, revoked
 
@@ -241,7 +245,7 @@ def _keyscan(host: Host) -> str:
     return shlex.join(("ssh-keyscan", "-t", "ed25519", "-p", str(host.ssh.port), host.address))
 
 
-# --- foreign errors -----------------------------------------------------------------------------------------------------
+# --- foreign errors ---------------------------------------------------------------------------------------------------
 
 
 def _translated(error: Exception, host: Host, client: _Client) -> SessionError:
@@ -261,7 +265,7 @@ def _translated(error: Exception, host: Host, client: _Client) -> SessionError:
             hint=f"is it powered and online? try: ping {host.address}",
         )
     if isinstance(error, socket.gaierror):
-        return Unreachable(f"the name {host.address} does not resolve", hint="mend `address` in the topology, or the DNS")
+        return Unreachable(f"the name {host.address} does not resolve", hint="mend its address in the topology, or DNS")
     if isinstance(error, ConnectionRefusedError):
         return Unreachable(f"{where} refused the connection", hint="is sshd running there, on that port?")
     if isinstance(error, asyncssh.ChannelOpenError):
@@ -272,13 +276,13 @@ def _translated(error: Exception, host: Host, client: _Client) -> SessionError:
 
 
 def _rejected(host: Host, client: _Client, where: str) -> HostKeyRejected:
-    known = ", ".join(f"{key.get_algorithm()} {key.get_fingerprint()}" for key in _known_keys(host)[0])
+    known = ", ".join(dict.fromkeys(f"{key.get_algorithm()} {key.get_fingerprint()}" for key in _known_keys(host)[0]))
     entry = host.address if host.ssh.port == 22 else f"[{host.address}]:{host.ssh.port}"
     return HostKeyRejected(
         f"{where} showed another host key than the one on file",
         place=str(host.ssh.known_hosts),
         notes=(f"on file: {known}", f"shown:   {client.shown or 'a key of another type'}"),
-        hint=f"if the host was reinstalled: ssh-keygen -R '{entry}' -f {host.ssh.known_hosts}, then add its new key; else somebody is in between",
+        hint=f"only if the host was reinstalled: ssh-keygen -R {shlex.quote(entry)} -f {host.ssh.known_hosts}, then pin anew",
     )
 
 

@@ -21,7 +21,8 @@ class Framer:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that the chunk completes, without their ends."""
-        *lines, rest = (self._rest + chunk).split(b"\n")
+        *whole, rest = (self._rest + chunk).split(b"\n")
+        lines = [line[: events.MAX_LINE + 1] for line in whole]
         if self._is_dropping and lines:
             lines, self._is_dropping = lines[1:], False
         if self._is_dropping:

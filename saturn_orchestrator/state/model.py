@@ -66,7 +66,11 @@ class ServiceState:
 
 @dataclass(frozen=True)
 class HostState:
-    """Everything a run knows of one host. last_seq: of the node's events; surplus: events that did not fit and were kept out."""
+    """Everything a run knows of one host.
+
+    duration_s: as the node measured it, since the two clocks may differ. last_seq: of the node's events. surplus: how
+    many events did not fit and were kept out.
+    """
 
     host: str
     status: Status = Status.PENDING
@@ -85,6 +89,7 @@ class HostState:
     diagnostics: str = ""
     started_at: str = ""
     finished_at: str = ""
+    duration_s: float | None = None
     last_seq: int = 0
     surplus: int = 0
 

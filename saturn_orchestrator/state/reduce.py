@@ -176,7 +176,8 @@ def _kept(host: HostState, _: Event) -> HostState:
 
 
 def _goodbye(host: HostState, event: events.Goodbye) -> HostState:
-    return replace(host, status=_final_status(host, event.outcome), text="", finished_at=event.at)
+    status = _final_status(host, event.outcome)
+    return replace(host, status=status, text="", finished_at=event.at, duration_s=event.duration_s)
 
 
 def _final_status(host: HostState, outcome: str) -> Status:

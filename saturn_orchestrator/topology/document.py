@@ -23,6 +23,7 @@ MAX_DEPTH = 30
 MAX_NODES = 20_000
 """Values in one file, those behind aliases counted each time: a bomb of aliases ends here."""
 
+MERGE = "<<"
 KeyPath = tuple[str | int, ...]
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -67,7 +68,7 @@ def quoted(text: str) -> str:
 
 
 def _key_text(key: str) -> str:
-    return key if key.isprintable() and len(key) <= 60 else quoted(key)
+    return key if key and key.isprintable() and len(key) <= 60 else quoted(key)
 
 
 def read(path: Path, shown: str) -> Document:
@@ -75,14 +76,14 @@ def read(path: Path, shown: str) -> Document:
 
     Raises:
         InventoryError: there is no such file, or it is no YAML; what is wrong inside YAML stands in the findings.
-
     """
     text = _text(path, shown)
     try:
         return _Builder(shown, iter(yaml.parse(text, Loader=Loader))).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _refusal(shown, mark.line + 1 if mark else 1, *_syntax(error)) from error
+        line = mark.line + 1 if mark else 1
+        raise _refusal(shown, line, *_syntax(error, text.split("\n")[line - 1 : line])) from error
 
 
 def _text(path: Path, shown: str) -> str:
@@ -112,14 +113,12 @@ def _text(path: Path, shown: str) -> str:
     return text
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> tuple[str, str]:
-    """A sentence and a hint for what the YAML parser stumbled over."""
-    problem = error.problem or error.context or "no YAML"
-    if "'\\t'" in problem or "tab" in problem.split():
+def _syntax(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[str, str]:
+    """A sentence and a hint for what the YAML parser stumbled over, and the lines (one or none) where it did."""
+    if any(line.lstrip(" ").startswith("\t") for line in lines):
         return "a tab stands where YAML wants blanks", "indent with blanks"
-    if "undefined alias" in problem:
-        return "an alias (*name) names no anchor (&name) above it", ""
-    return f"is no YAML here: {problem}", "check the indentation, the colons and the quotes around this line"
+    problem = error.problem or error.context or "it cannot be parsed"
+    return f"is not valid YAML here: {problem}", "check the indentation, the colons and the quotes around this line"
 
 
 def _refusal(file: str, line: int, message: str, hint: str = "") -> InventoryError:
@@ -192,14 +191,16 @@ class _Builder:
             if key in mapping:
                 first = self.places[here].line
                 self._find(event, here, f"stands twice, first on line {first}", "keep one of the two")
-            mapping[key] = self._value(next(self.events), here, _line(event))
+            value = self._value(next(self.events), here, _line(event))
+            if key != MERGE:
+                mapping[key] = value
         return mapping
 
     def _key(self, event: yaml.Event, path: KeyPath) -> str:
         """The text of a key. One that YAML takes for something else is named by the text that stands there."""
         if not isinstance(event, yaml.ScalarEvent):
             raise self._refusal(event, "a key should be text, found a list, a mapping or an alias")
-        if event.value == "<<" and event.implicit[0]:
+        if event.value == MERGE and event.implicit[0]:
             self._find(
                 event, path, "merge keys (<<) are not read here", "write the keys out, or put them under defaults:"
             )

@@ -40,7 +40,6 @@ def find(start: Path) -> Path:
 
     Raises:
         UsageError: there is none (`inventory_not_found`).
-
     """
     start = start.absolute()
     for folder in (start, *start.parents):
@@ -58,7 +57,6 @@ def load(path: Path) -> Topology:
 
     Raises:
         InventoryError: with everything that is wrong in topology.yaml, the host.yaml files and the service.yaml files.
-
     """
     file = path.absolute()
     try:
@@ -72,7 +70,8 @@ def _loaded(file: Path) -> Topology:
     loading = _Loading(repository_root(file))
     document = read(file, shown(file))
     entry = loading.checked(document, TopologyEntry)
-    hosts = {name: loading.host(name, document, entry) for name in entry.hosts} if entry else {}
+    is_placed = not any(each.key.startswith("layout") for each in loading.findings)
+    hosts = {name: loading.host(name, document, entry) for name in entry.hosts} if entry and is_placed else {}
     if entry is None or loading.findings:
         raise InventoryError(_in_file_order(document.file, loading.findings))
     return Topology(
@@ -137,12 +136,19 @@ class _Loading:
 
     folder: Path
     findings: list[InventoryFinding] = field(default_factory=list)
+    services: dict[Path, tuple[Document, ServiceEntry]] = field(default_factory=dict)
 
     def checked(self, document: Document, kind: type[S]) -> S | None:
         """The document as an entry of this kind; what is wrong with it is noted."""
         entry, findings = schema.entry(document, kind)
         self.findings += findings
         return entry
+
+    def service(self, folder: Path) -> tuple[Document, ServiceEntry]:
+        """The service.yaml in folder, read once even when many hosts share the service."""
+        if folder not in self.services:
+            self.services[folder] = self.read(folder / "service.yaml", ServiceEntry)
+        return self.services[folder]
 
     def read(self, path: Path, kind: type[S]) -> tuple[Document, S]:
         """The file at path as an entry, of which every key is optional; an empty file leaves all of them out."""
@@ -182,6 +188,7 @@ class _Loading:
         """The host's services by name; what is wrong with them, or between them, is noted."""
         services: dict[str, Service] = {}
         documents: dict[str, Document] = {}
+        is_whole = not self._is_spoiled(sources, "services", "ingress")
         writer = _writer(sources, "services")
         for index, name in enumerate(merged.services):
             folder = self._inside(layout.service, host=host, service=name)
@@ -190,10 +197,10 @@ class _Loading:
             elif compose_file(folder) is None:
                 self._note(writer.finding(("services", index), *self._unknown_service(name, folder, host, layout)))
             else:
-                documents[name], entry = self.read(folder / "service.yaml", ServiceEntry)
+                documents[name], entry = self.service(folder)
                 place = folder.relative_to(self.folder).as_posix()
                 services[name] = Service(name=name, folder=place, **dict(entry))
-        if not self._is_spoiled(sources, "services", "ingress"):
+        if is_whole:
             self.findings += _relations(host, merged, sources, services, documents)
         return services
 
@@ -248,8 +255,8 @@ def _relations(
                 hint = schema.near(needed, listed) or f"add {needed} to the services of {host}"
                 yield document.finding(("depends_on", index), f"{needed} is no service of {host}", hint)
         if service.exposure == "public" and service.name not in merged.ingress.public:
-            hint = f"add it to hosts.{host}.ingress.public, or make it tailscale-internal"
-            yield document.finding(("exposure",), f"{service.name} is public, but {host} does not let it be", hint)
+            message = f"{service.name} is public, but hosts.{host}.ingress.public does not name it"
+            yield document.finding(("exposure",), message, "name it there, or make it tailscale-internal")
     for cycle in cycles(listed, {each.name: each.depends_on for each in services.values()}):
         message = f"services wait for one another in a circle: {' -> '.join(cycle)}"
         yield documents[cycle[0]].finding(("depends_on",), message, "take one of these out of its depends_on")

@@ -21,7 +21,7 @@ E = TypeVar("E", bound=model.Section)
 Schema = dict[str, Any]
 
 PATTERNS = {
-    model.NAME: "a name of a-z, 0-9, _ and -, at most 63 characters, beginning with a letter or digit",
+    model.NAME: "a name of a-z, 0-9, _ and -, with a letter or digit first, 63 characters at most",
     model.TEXT: "text without control characters",
     model.WORD: "one word, without blanks and without a dash at its beginning",
     model.ARGUMENT: "text of one line, not empty",
@@ -37,6 +37,9 @@ def entry(document: Document, kind: type[E]) -> tuple[E | None, tuple[InventoryF
 
     A wrong key hides no other: the entry is made of what is right, and None when nothing can be made of the rest.
     """
+    if document.value is None:
+        empty = document.finding((), "is empty", "begin with the lines of topology.example.yaml")
+        return None, (*document.findings, empty)
     if not isinstance(document.value, dict):
         message = f"should hold a mapping (key: value), found {kind_of(document.value)}"
         return None, (*document.findings, document.finding((), message))
@@ -81,6 +84,8 @@ def _path(detail: ErrorDetails) -> KeyPath:
 def _translated(details: list[ErrorDetails], document: Document, kind: type[E]) -> Iterator[InventoryFinding]:
     schema = kind.model_json_schema()
     for detail in details:
+        if detail["type"] == "too_short" and detail["input"]:
+            continue  # it is so short only because its wrong items were not counted, and these have findings
         path = _path(detail)
         message, hint = _sentence(detail, path, schema, document.place(path))
         yield document.finding(path, message, hint)
@@ -93,10 +98,8 @@ def _sentence(detail: ErrorDetails, path: KeyPath, schema: Schema, place: Place)
         return f"should be {PATTERNS[model.NAME]}", ""
     match detail["type"]:
         case "extra_forbidden":
-            known = _keys(_within(schema, path[:-1]))
-            return f"unknown key {quoted(str(path[-1]))}", near(
-                str(path[-1]), known
-            ) or f"known here: {', '.join(known)}"
+            key, known = str(path[-1]), _keys(_within(schema, path[:-1]))
+            return f"unknown key {quoted(key)}", near(key, known) or f"known here: {', '.join(known)}"
         case "missing":
             return f"is needed: {_expected(_within(schema, path))}", ""
         case "value_error":

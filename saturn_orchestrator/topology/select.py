@@ -21,7 +21,6 @@ def select(
     Raises:
         UsageError: `unknown_host`, `unknown_tag`, `unknown_role`, or `no_hosts_chosen` when nothing was asked for or
             no host answers to all that was asked.
-
     """
     all_hosts = tuple(topology.hosts.values())
     _refuse_unknown("host", hosts, topology.hosts)

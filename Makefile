@@ -1,0 +1,46 @@
+# Everything a contributor types. GNU make 3.81 (macOS) and newer.
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+FLEET := PYTHONPATH=tests $(BIN)/python -m support.fleet
+# The first Python of 3.11 or newer that really runs; `make PYTHON=... venv` names another.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv check test test-unit demo bench clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+venv: $(STAMP) ## make .venv with saturn and its development tools
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found. Install one, or name it: make PYTHON=/path/to/python3.11 venv" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv || { echo "No virtual environment could be made; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
+
+check: $(STAMP) ## style, types and layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+test: $(STAMP) ## every test; as root on Debian this installs what the end-to-end tests need
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(FLEET) install; else $(FLEET) missing; fi \
+		|| echo "Without it the end-to-end tests are skipped, or fail where CI=true or SATURN_E2E=required."
+	@$(BIN)/pytest
+
+test-unit: $(STAMP) ## every test but the end-to-end ones
+	@$(BIN)/pytest -m 'not e2e'
+
+demo: $(STAMP) ## saturn at work, without any host
+	@$(BIN)/saturn demo
+
+bench: $(STAMP) ## measure what the budgets are about
+	@for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script" || exit 1; done
+
+clean: ## remove .venv, caches and prepared parts of the test fleet
+	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

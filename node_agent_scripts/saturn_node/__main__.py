@@ -1,0 +1,168 @@
+"""saturn-node: what a person types on a node, without SATURN and without the forge. Also the worker's command line.
+
+    saturn-node deploy [--resume]   deploy the newest order again; --resume continues where it stopped
+    saturn-node status              where this node stands
+    saturn-node follow [RUN]        watch a run, the newest one if none is named
+    saturn-node diagnose            collect what a person wants to see after a failure
+
+Exit status: 0 success, 1 failed, blocked or lost, 2 wrong usage, 5 locked by another run, 6 cancelled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Callable, Mapping, NamedTuple, Sequence
+
+from . import conversation, diagnostics, facts, state, wire, worker
+from .errors import NodeError
+from .follower import Follower
+from .log import human_lines
+from .redaction import node_redactor, printable
+from .state import Paths
+from .wire import Request
+
+_EXIT = {"success": 0, "failed": 1, "blocked": 1, "refused": 5, "cancelled": 6}
+_FAILED = 1
+_USAGE = 2
+
+
+class Place(NamedTuple):
+    """Where this program lies: its root, its file, and its digest's beginning."""
+
+    root: str
+    program: str
+
+    @property
+    def paths(self) -> Paths:
+        """Everything below the root."""
+        return Paths(self.root)
+
+    @property
+    def executor(self) -> str:
+        """The digest in the file's name: saturn-node-<digest>.pyz."""
+        name = os.path.basename(self.program)
+        return name[len("saturn-node-") : -len(".pyz")] if name.endswith(".pyz") else ""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Obey one command line, by default that of this process; the exit status."""
+    arguments = sys.argv[1:] if argv is None else argv
+    program = os.path.realpath(sys.argv[0])
+    place = Place(os.path.dirname(os.path.dirname(program)), program)
+    verb, rest = (arguments[0], tuple(arguments[1:])) if arguments else ("--help", ())
+    if verb in ("--help", "-h", "help"):
+        return _say(__doc__ or "")
+    command = _COMMANDS.get(verb)
+    if command is None:
+        sys.stderr.write(f"saturn-node: unknown verb {verb!r}; see: saturn-node --help\n")
+        return _USAGE
+    try:
+        return command(place, rest)
+    except NodeError as error:
+        sys.stderr.write(f"saturn-node: {error.message} ({error.code})\n  next: {error.hint}\n")
+        return _USAGE
+
+
+def _say(text: str) -> int:
+    sys.stdout.write(text.rstrip("\n") + "\n")
+    return 0
+
+
+def _worker(place: Place, rest: tuple[str, ...]) -> int:
+    return worker.work(place.root, rest[0], place.executor)
+
+
+def _deploy(place: Place, rest: tuple[str, ...]) -> int:
+    if rest not in ((), ("--resume",)):
+        raise NodeError("usage", "deploy knows --resume only", "saturn-node --help")
+    last = _newest_request(place.paths)
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    run = f"{stamp}-{os.urandom(2).hex()}"
+    order = {
+        **vars(last),
+        "verb": "run",
+        "run": run,
+        "resume": bool(rest),
+        "after": 0,
+        "by": os.environ.get("USER") or str(os.getuid()),
+        "controller": os.uname().nodename,
+    }
+    os.makedirs(place.paths.run(run))
+    request = Request(**order)
+    state.write_atomically(place.paths.run(run, "request.json"), wire.encode(request).encode(), 0o600)
+    conversation.start_worker(place.paths, place.program, run)
+    return _watch(place.paths, request)
+
+
+def _newest_request(paths: Paths) -> Request:
+    for run in state.newest_runs(paths):
+        text = state.read_text(paths.run(run, "request.json"))
+        if text:
+            return wire.decode_request(text)
+    raise NodeError("no_order", "no run was ever ordered on this node", "saturn deploy, on the controller")
+
+
+def _follow(place: Place, rest: tuple[str, ...]) -> int:
+    runs = rest or state.newest_runs(place.paths)
+    text = state.read_text(place.paths.run(runs[0], "request.json")) if runs else ""
+    if not text:
+        raise NodeError("unknown_run", "there is no such run on this node", "saturn-node status")
+    return _watch(place.paths, wire.decode_request(text))
+
+
+def _watch(paths: Paths, request: Request) -> int:
+    """Print a run as it goes; the exit status that its outcome means."""
+    seen: dict[str, str] = {}
+
+    def show(line: bytes) -> None:
+        record = json.loads(line)
+        if record["type"] == "heartbeat":
+            return
+        seen.update(code=record.get("code", ""), outcome=record.get("outcome", ""))
+        _say("\n".join(printable(each) for each in human_lines(record)))
+
+    def wait(seconds: float) -> bool:
+        time.sleep(seconds)
+        return True
+
+    try:
+        Follower(paths, request, show).follow(wait)
+    except KeyboardInterrupt:
+        _say(f"the run goes on; watch it again with: saturn-node follow {request.run}")
+        return 130
+    return _EXIT.get(seen.get("outcome", ""), _FAILED)
+
+
+def _status(place: Place, _rest: tuple[str, ...]) -> int:
+    request = _newest_request(place.paths)
+    known = facts.observed(request.node, place.executor)
+    lines = ["{:<12} {}".format("revision", known["revision"]), "{:<12} {}".format("stage", known["stage"])]
+    lines += [f"{each.name:<12} {each.state}, {each.health}" for each in known["services"]]
+    if known["lock"]:
+        lines.append("{:<12} {}".format("deploying", known["lock"].run))
+    if known["last_run"]:
+        outcome = known["last_run"].outcome or "running"
+        lines.append("{:<12} {} {}".format("last run", known["last_run"].run, outcome))
+    lines += [f"{each.code:<12} {each.message}; next: {each.hint}" for each in known["problems"]]
+    return _say("\n".join(lines))
+
+
+def _diagnose(place: Place, _rest: tuple[str, ...]) -> int:
+    request = _newest_request(place.paths)
+    redactor = node_redactor(place.paths.config)
+    return _say(diagnostics.collect(request, place.paths, redactor, place.executor))
+
+
+_COMMANDS: Mapping[str, Callable[[Place, tuple], int]] = {  # type: ignore[type-arg]
+    "worker": _worker,
+    "deploy": _deploy,
+    "follow": _follow,
+    "status": _status,
+    "diagnose": _diagnose,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""prepare: bring the checkout to the wanted revision, from origin if it answers, else from what is there.
+
+Damage that a power cut leaves is repaired when nothing of value can be lost; everything else is a person's decision.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from typing import Callable, Iterator, NamedTuple
+
+from . import git, proc
+from .errors import NodeError
+from .wire import NodeOrder
+
+_DIRTY_MAX = 20
+_NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|no such remote ref|unadvertised object", re.IGNORECASE)
+
+
+class Reached(NamedTuple):
+    """The revisions before and after, and whether origin could be asked."""
+
+    before: str
+    after: str
+    source: str = "origin"
+    stale: bool = False
+    message: str = ""
+
+
+def bring(order: NodeOrder, revision: str, tell: Callable[[str], None]) -> Reached:
+    """Bring the checkout to the revision. `tell` takes what a person should read meanwhile."""
+    if not git.is_revision(revision):
+        raise NodeError("bad_request", f"{revision!r} is not a full commit id", "saturn plan")
+    if not _is_checkout(order.checkout):
+        _clone(order, tell)
+        before = ""
+    else:
+        for repaired in _repair(order.checkout, order.branch):
+            tell(repaired)
+        before = _clean_head(order.checkout)
+        _set_origin(order)
+    unreachable = _fetch(order, revision, tell) if order.origin else ""
+    if not git.has_commit(order.checkout, revision):
+        raise _absent(order, revision, unreachable)
+    git.tell(order.checkout, "checkout", "-q", "-B", order.branch, revision, "--")
+    if unreachable:
+        return Reached(before, revision, "cache", stale=True, message=unreachable)
+    return Reached(before, revision, "origin" if order.origin else "cache")
+
+
+def _is_checkout(path: str) -> bool:
+    """Whether a checkout is there. Not when the path is free; anything else in its place is an error."""
+    if os.path.lexists(os.path.join(path, ".git")):
+        return True
+    try:
+        entries = os.listdir(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise git.broken(path, str(error.strerror)) from error
+    if entries:
+        raise git.broken(path, "the folder is not empty and has no .git")
+    return False
+
+
+def _clone(order: NodeOrder, tell: Callable[[str], None]) -> None:
+    """Clone beside the place and rename, so a cut never leaves half a checkout."""
+    if not order.origin:
+        message = f"there is no checkout at {order.checkout} and no origin to clone from"
+        raise NodeError("origin_unreachable", message, "set git.url in the topology")
+    temporary = order.checkout.rstrip("/") + ".cloning"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        os.makedirs(os.path.dirname(temporary), exist_ok=True)
+        tell(f"cloning {order.origin}")
+        finished = git.transfer(git.clone_argv(order.origin, temporary), tell)
+        if not finished.ok:
+            raise _unreachable(order, finished)
+        if os.path.isdir(order.checkout):
+            os.rmdir(order.checkout)
+        os.rename(temporary, order.checkout)
+    except OSError as error:
+        message = f"{order.checkout} cannot be created: {error.strerror}"
+        raise NodeError("checkout_unwritable", message, f"ls -ld {os.path.dirname(order.checkout)}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _repair(checkout: str, branch: str) -> Iterator[str]:
+    """Remove what a power cut leaves in .git; we hold the node's lock, so no git of ours works."""
+    folder = os.path.join(checkout, ".git")
+    if not os.path.isdir(folder):
+        return  # a worktree's .git file points elsewhere: not ours to repair
+    for path in _files(folder, ".lock"):
+        os.unlink(path)
+        yield f"removed {os.path.relpath(path, checkout)}, left over from an interrupted git"
+    if not _content(os.path.join(folder, "HEAD")).startswith((b"ref: ", *(b"%x" % digit for digit in range(16)))):
+        _replace(os.path.join(folder, "HEAD"), f"ref: refs/heads/{branch}")
+        yield "repaired .git/HEAD"
+    for path in _files(os.path.join(folder, "refs"), ""):
+        if not _content(path).strip(b"\0 \n"):
+            _restore_ref(folder, path)
+            yield f"repaired {os.path.relpath(path, checkout)}"
+    index = os.path.join(folder, "index")
+    if os.path.exists(index) and not _content(index).startswith(b"DIRC"):
+        os.unlink(index)
+        git.ask(checkout, "reset", "--quiet")
+        yield "rebuilt .git/index"
+
+
+def _files(folder: str, ending: str) -> list[str]:
+    """Files below a folder of .git, the object store left out."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "objects"]
+        found += [os.path.join(parent, name) for name in names if name.endswith(ending)]
+    return found
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(64)
+    except OSError:
+        return b""
+
+
+def _replace(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text + "\n")
+
+
+def _restore_ref(folder: str, path: str) -> None:
+    """Give an empty ref its last value from the reflog; without one it is removed, and the fetch brings it back."""
+    try:
+        with open(os.path.join(folder, "logs", os.path.relpath(path, folder)), encoding="utf-8") as file:
+            values = [line.split(" ")[1] for line in file if git.is_revision(line[41:81])]
+    except OSError:
+        values = []
+    if values:
+        _replace(path, values[-1])
+    else:
+        os.unlink(path)
+
+
+def _clean_head(checkout: str) -> str:
+    """The commit that is checked out; files that a person changed are an error, never overwritten."""
+    finished = git.ask(checkout, "rev-parse", "--git-dir")
+    if not finished.ok:
+        raise git.broken(checkout, finished.last_line, finished.tail)
+    head = git.head(checkout)
+    if not head:
+        return ""  # a clone that was cut before its first checkout: there is nothing to be dirty
+    dirty = git.dirty_files(checkout)
+    if not dirty:
+        return head
+    more = f" and {len(dirty) - _DIRTY_MAX} more" if len(dirty) > _DIRTY_MAX else ""
+    message = "{} has changes that git does not know: {}{}".format(checkout, ", ".join(dirty[:_DIRTY_MAX]), more)
+    raise NodeError("checkout_dirty", message, f"git -C {checkout} status", tail=dirty[:_DIRTY_MAX])
+
+
+def _set_origin(order: NodeOrder) -> None:
+    if not order.origin:
+        return
+    known = git.ask(order.checkout, "config", "--get", "remote.origin.url")
+    if known.stdout.strip() != order.origin:
+        git.tell(order.checkout, "config", "remote.origin.url", order.origin)
+
+
+def _fetch(order: NodeOrder, revision: str, tell: Callable[[str], None]) -> str:
+    """Ask origin for the branch, and for the commit itself if it is elsewhere. Returns why origin did not answer."""
+    tell(f"asking {order.origin} for {order.branch}")
+    fetched = git.transfer(git.fetch_argv(order.checkout, git.branch_refspec(order.branch)), tell)
+    answered = fetched.ok or any(_NO_SUCH_REF.search(line) for line in fetched.tail)
+    if not answered and git.is_broken(fetched.tail):
+        raise git.broken(order.checkout, fetched.last_line, fetched.tail)
+    if not answered:
+        return _unreachable(order, fetched).message
+    if not git.has_commit(order.checkout, revision):
+        git.transfer(git.fetch_argv(order.checkout, revision), tell)
+    return ""
+
+
+def _unreachable(order: NodeOrder, finished: proc.Finished) -> NodeError:
+    why = f"it was silent for {git.IDLE_S:.0f} s" if finished.cut else finished.last_line
+    message = f"origin {order.origin} did not answer: {why}"
+    return NodeError("origin_unreachable", message, f"git ls-remote {order.origin}", tail=finished.tail)
+
+
+def _absent(order: NodeOrder, revision: str, unreachable: str) -> NodeError:
+    if unreachable:
+        message = f"{unreachable}, and revision {revision[:12]} is not on this node"
+        return NodeError("origin_unreachable", message, f"git ls-remote {order.origin}")
+    message = "origin {} does not have revision {}".format(order.origin or "(none)", revision[:12])
+    return NodeError("revision_missing", message, f"git push origin {order.branch}")

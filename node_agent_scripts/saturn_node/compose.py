@@ -1,0 +1,241 @@
+"""Compose's and docker's command lines as data, and what their answers mean.
+
+A service is the compose project of the same name. Which service is handled when belongs to `deployment` and `health`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+
+from . import proc
+from .errors import NodeError
+from .state import Paths
+from .wire import NodeOrder, ServiceOrder
+
+ASK_TIMEOUT_S = 60.0
+PULL_IDLE_S = 600.0
+
+_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
+_PROJECT_LABEL = "com.docker.compose.project"
+_DENIED = re.compile(r"permission denied.*(?:docker|socket|daemon)|dial unix .*permission denied", re.IGNORECASE)
+_DOWN = re.compile(
+    r"cannot connect to the docker daemon|is the docker daemon running|error during connect", re.IGNORECASE
+)
+
+
+class Project(NamedTuple):
+    """A service as compose sees it. folder and files are absolute; env_file is "" when the node has none."""
+
+    name: str
+    folder: str
+    files: tuple[str, ...]
+    env_file: str
+    command: tuple[str, ...]
+
+    def argv(self, *arguments: str) -> tuple[str, ...]:
+        """A compose command line for this project, to be run in its folder."""
+        chosen = [word for path in self.files for word in ("-f", path)]
+        chosen += ["--env-file", self.env_file] if self.env_file else []
+        return (*self.command, "-p", self.name, "--project-directory", self.folder, *chosen, *arguments)
+
+
+class Container(NamedTuple):
+    """One container as docker tells it. image: the name it was created from. policy: its restart policy."""
+
+    id: str
+    name: str
+    project: str
+    service: str
+    image: str
+    image_id: str
+    state: str
+    health: str
+    exit_code: int
+    restarts: int
+    started_at: str
+    policy: str
+
+    @property
+    def stays_up(self) -> bool:
+        """Whether docker starts it again by itself, however it ended."""
+        return self.policy in ("always", "unless-stopped")
+
+
+def project_of(order: NodeOrder, service: ServiceOrder, paths: Paths) -> Project:
+    """The compose project of a service, with the files that stand on this node now; no files when it has none."""
+    folder = os.path.join(order.checkout, service.folder)
+    main = compose_file(folder)
+    override = paths.override(service.name)
+    files = tuple(path for path in (main, override) if path) if main else ()
+    env_file = paths.env_file(service.name)
+    return Project(service.name, folder, files, env_file if os.path.isfile(env_file) else "", order.compose)
+
+
+def compose_file(folder: str) -> str:
+    """The compose file of a service folder, or ""."""
+    paths = (os.path.join(folder, name) for name in _FILES)
+    return next((path for path in paths if os.path.isfile(path)), "")
+
+
+def docker_of(command: Sequence[str]) -> tuple[str, ...]:
+    """The container engine's own command behind a compose command: `docker compose` is `docker`'s."""
+    if len(command) >= 2 and command[-1].endswith("compose"):
+        return tuple(command[:-1])
+    return ("docker",)
+
+
+def parsed_version(text: str) -> tuple[int, ...]:
+    """The numbers of a version such as `v2.26.1-desktop.1`; empty when there are none."""
+    found = re.match(r"v?(\d+(?:\.\d+)*)", text.strip())
+    return tuple(int(each) for each in found.group(1).split(".")) if found else ()
+
+
+def parsed_containers(text: str) -> tuple[Container, ...]:
+    """The containers in the answer of `inspect`; those of `compose run` are nobody's service and left out."""
+    containers = (_container(each) for each in json.loads(text or "[]") if not _is_one_off(each))
+    return tuple(sorted(containers, key=lambda each: (each.project, each.service, each.name)))
+
+
+def _is_one_off(record: Mapping[str, Any]) -> bool:
+    return str(_labels(record).get("com.docker.compose.oneoff", "")).lower() == "true"
+
+
+def _labels(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (record.get("Config") or {}).get("Labels") or {}
+
+
+def _container(record: Mapping[str, Any]) -> Container:
+    state = record.get("State") or {}
+    health = str((state.get("Health") or {}).get("Status") or "")
+    return Container(
+        id=str(record.get("Id", "")),
+        name=str(record.get("Name", "")).lstrip("/"),
+        project=str(_labels(record).get(_PROJECT_LABEL, "")),
+        service=str(_labels(record).get("com.docker.compose.service", "")),
+        image=str((record.get("Config") or {}).get("Image", "")),
+        image_id=str(record.get("Image", "")),
+        state=str(state.get("Status", "")),
+        health="" if health == "none" else health,
+        exit_code=int(state.get("ExitCode") or 0),
+        restarts=int(record.get("RestartCount") or 0),
+        started_at=str(state.get("StartedAt", "")),
+        policy=str(((record.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "no"),
+    )
+
+
+def signature(containers: Iterable[Container]) -> frozenset[tuple[str, str, str]]:
+    """What moves when a container is created, replaced, removed or started again.
+
+    A one-shot runs once more with every `up`; that alone changes nothing, so its start does not count.
+    """
+    return frozenset((each.id, each.image_id, each.started_at if each.stays_up else "") for each in containers)
+
+
+def active_services(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The services of a resolved config that should have a container: not those scaled to nothing."""
+    services = config.get("services") or {}
+    return {name: each for name, each in services.items() if _scale(each) > 0}
+
+
+def _scale(service: Mapping[str, Any]) -> int:
+    replicas = (service.get("deploy") or {}).get("replicas")
+    scale = service.get("scale")
+    return int(next((each for each in (scale, replicas) if each is not None), 1))
+
+
+def images(config: Mapping[str, Any]) -> dict[str, str]:
+    """Compose service to image, for what a registry has: a service that is built here is left out."""
+    services = active_services(config)
+    return {name: str(each["image"]) for name, each in services.items() if each.get("image") and not each.get("build")}
+
+
+def failure(finished: proc.Finished, code: str, message: str, hint: str = "", service: str = "") -> NodeError:
+    """What a failed command means: a silent daemon or a lacking permission comes before the caller's own reading."""
+    words = "\n".join(finished.tail)
+    if _DENIED.search(words):
+        user = os.environ.get("USER") or str(os.getuid())
+        hint = f"sudo usermod -aG docker {user}"
+        return NodeError("docker_denied", "this user may not talk to docker", hint, service, finished.tail)
+    if _DOWN.search(words):
+        return NodeError("docker_down", "docker does not answer", "sudo systemctl start docker", service, finished.tail)
+    return NodeError(code, message, hint, service, finished.tail)
+
+
+def require(order: NodeOrder) -> dict[str, str]:
+    """The versions of the engine and of compose. Fails with no_docker, docker_down, docker_denied or no_compose."""
+    docker = docker_of(order.compose)
+    asked = proc.run((*docker, "version", "--format", "{{.Server.Version}}"), timeout_s=ASK_TIMEOUT_S)
+    if not asked.ok:
+        raise failure(asked, "docker_down", f"docker does not answer: {asked.last_line}", "docker info")
+    compose = proc.run((*order.compose, "version", "--short"), timeout_s=ASK_TIMEOUT_S)
+    hint = "install the Compose v2 plugin: https://docs.docker.com/compose/install/linux/"
+    if not compose.ok:
+        message = "`{}` is not there: {}".format(" ".join(order.compose), compose.last_line)
+        raise NodeError("no_compose", message, hint, tail=compose.tail)
+    if parsed_version(compose.stdout) < (2,):
+        message = "`{}` is version {}, version 2 is needed".format(" ".join(order.compose), compose.stdout.strip())
+        raise NodeError("no_compose", message, hint)
+    return {"docker": asked.stdout.strip(), "compose": compose.stdout.strip()}
+
+
+def containers(order: NodeOrder, project: str = "") -> tuple[Container, ...]:
+    """Every compose container on the node, or those of one project."""
+    docker = docker_of(order.compose)
+    label = f"label={_PROJECT_LABEL}={project}" if project else "label=" + _PROJECT_LABEL
+    listed = proc.run((*docker, "ps", "--all", "--quiet", "--no-trunc", "--filter", label), timeout_s=ASK_TIMEOUT_S)
+    if not listed.ok:
+        raise failure(listed, "docker_down", f"containers cannot be listed: {listed.last_line}", "docker info")
+    ids = listed.stdout.split()
+    if not ids:
+        return ()
+    inspected = proc.run((*docker, "inspect", "--type", "container", *ids), timeout_s=ASK_TIMEOUT_S)
+    try:  # one that vanished meanwhile makes the status 1, the others are still told
+        return parsed_containers(inspected.stdout)
+    except ValueError as error:
+        message = f"containers cannot be inspected: {inspected.last_line}"
+        raise failure(inspected, "docker_down", message, "docker info") from error
+
+
+def resolved(project: Project) -> dict[str, Any]:
+    """The project's config as compose resolves it, secrets included: never to be logged. Fails with compose_invalid."""
+    finished = proc.run(project.argv("config", "--format", "json"), cwd=project.folder, timeout_s=ASK_TIMEOUT_S)
+    try:
+        if finished.ok:
+            config = json.loads(finished.stdout)
+            return config if isinstance(config, dict) else {}
+    except ValueError as error:
+        message = "compose does not answer in JSON: it is too old"
+        raise NodeError("no_compose", message, "docker compose version", project.name) from error
+    message = f"compose refuses its files: {finished.last_line}"
+    raise failure(finished, "compose_invalid", message, service=project.name)
+
+
+def is_image_here(order: NodeOrder, image: str) -> bool:
+    """Whether the image is on the node."""
+    argv = (*docker_of(order.compose), "image", "inspect", "--format", "{{.Id}}", image)
+    finished = proc.run(argv, timeout_s=ASK_TIMEOUT_S)
+    lost = failure(finished, "", "")
+    if not finished.ok and lost.code:
+        raise lost
+    return finished.ok
+
+
+def pull(project: Project, names: Sequence[str], on_line: Callable[[str], None]) -> proc.Finished:
+    """Pull the images of some compose services; limited by silence, not by time: a slow line is no error."""
+    argv = project.argv("pull", "--ignore-buildable", *names)
+    return proc.run(argv, cwd=project.folder, idle_s=PULL_IDLE_S, on_line=on_line)
+
+
+def up(project: Project, policy: str, timeout_s: float, on_line: Callable[[str], None]) -> proc.Finished:
+    """Bring the project to its config. Images were pulled before."""
+    argv = project.argv("up", "--detach", "--remove-orphans", "--pull", "never" if policy == "never" else "missing")
+    return proc.run(argv, cwd=project.folder, timeout_s=timeout_s, on_line=on_line)
+
+
+def log_tail(order: NodeOrder, container: str, lines: int) -> tuple[str, ...]:
+    """The last log lines of a container; empty when docker does not tell."""
+    argv = (*docker_of(order.compose), "logs", "--tail", str(lines), container)
+    return proc.run(argv, timeout_s=ASK_TIMEOUT_S).tail

@@ -1,0 +1,230 @@
+"""What the executor and the controller say to each other: requests on stdin, events on stdout, until stdin ends.
+
+Everything that changes the node beyond the executor's own folders is a worker's work.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Any, Callable, NamedTuple
+
+from . import diagnostics, facts, launch, lock, state, wire
+from .errors import NodeError
+from .follower import Follower, is_begun
+from .lines import LineReader
+from .log import Sink, answer_to, write_all
+from .redaction import node_redactor
+from .state import Paths
+from .wire import DiagnosticsCollected, DiagnosticsPart, Facts, Goodbye, Hello, NodeOrder, Progress, Refused, Request
+
+REQUEST_MAX = 1024 * 1024
+PART = 16 * 1024
+DIAGNOSTICS_MAX = 2 * 1024 * 1024
+PAYLOADS_KEPT = 3
+
+
+class Executor(NamedTuple):
+    """The program at work: its zipped bytes and their sha256."""
+
+    payload: bytes
+    digest: str
+
+    @property
+    def short(self) -> str:
+        """Enough of the digest for a file name."""
+        return self.digest[:16]
+
+
+END = b"[SATURN] end\n"
+"""Ends every answer. An answer that ends without a goodbye is a run whose worker died; no end at all, a broken line."""
+
+
+def converse(payload: bytes, digest: str, early: bytes = b"") -> int:
+    """Answer requests until stdin ends. Returns 0; a line that broke is an end like any other.
+
+    early: what the bootstrap read of stdin while it waited for the payload.
+    """
+    executor = Executor(payload, digest)
+    reader = LineReader(0, REQUEST_MAX, early)
+    try:
+        while True:
+            line = reader.next_line()
+            if line is None:
+                return 0
+            if line.strip():
+                _answer(line, reader, executor)
+                write_all(1, END)
+    except BrokenPipeError:
+        return 0
+
+
+def _answer(line: str, reader: LineReader, executor: Executor) -> None:
+    request = _NO_REQUEST
+    try:
+        request = _understood(line)
+        _VERBS[request.verb](request, reader, executor)
+    except NodeError as error:
+        sink = _greet(request, executor)
+        sink.failed(Refused, error)
+        sink.send(Goodbye, outcome="refused")
+
+
+def _understood(line: str) -> Request:
+    try:
+        request = wire.decode_request(line)
+    except ValueError as error:
+        raise NodeError("bad_request", str(error), "saturn doctor") from error
+    if request.protocol > wire.PROTOCOL:
+        message = f"the request speaks protocol {request.protocol}, this executor {wire.PROTOCOL}"
+        raise NodeError("protocol_mismatch", message, "saturn doctor")
+    if request.verb not in _VERBS:
+        raise NodeError("bad_request", f"unknown verb {request.verb!r}", "saturn doctor")
+    if os.path.basename(request.run) != request.run or request.run.startswith("."):
+        raise NodeError("bad_request", f"{request.run!r} is not a run id", "saturn history")
+    return request
+
+
+def _greet(request: Request, executor: Executor) -> Sink:
+    """A sink for an answer without a worker, its hello sent."""
+    redactor = node_redactor(Paths(request.node.root).config)
+    sink = Sink(request.run, request.node.host, redactor, answer_to(1))
+    python = sys.version.split()[0]
+    sink.send(Hello, executor=executor.short, python=python, pid=os.getpid(), boot=lock.boot_id(), launch="answer")
+    return sink
+
+
+def _facts(request: Request, _reader: LineReader, executor: Executor) -> None:
+    sink = _greet(request, executor)
+    sink.send(Facts, **facts.observed(request.node, executor.short))
+    sink.send(Goodbye, outcome="success")
+
+
+def _run(request: Request, reader: LineReader, executor: Executor) -> None:
+    paths = Paths(request.node.root)
+    if not request.run:
+        raise NodeError("bad_request", "a run needs an id", "saturn deploy")
+    if not is_begun(paths, request.run):
+        _writing(paths, lambda: _start(request, paths, executor))
+    follower = Follower(paths, request, lambda line: write_all(1, wire.PREFIX.encode() + line + b"\n"))
+    follower.follow(lambda seconds: _listen(reader, paths, seconds))
+
+
+def _start(request: Request, paths: Paths, executor: Executor) -> None:
+    for folder in paths.folders():
+        os.makedirs(folder, exist_ok=True)
+    program = install(paths, executor)
+    os.makedirs(paths.run(request.run), exist_ok=True)
+    state.write_atomically(paths.run(request.run, "request.json"), wire.encode(request).encode(), 0o600)
+    start_worker(paths, program, request.run)
+
+
+def start_worker(paths: Paths, program: str, run: str) -> None:
+    """Start a detached worker for a run whose request lies in its folder."""
+    argv = (sys.executable or "/usr/bin/python3", "-I", program, "worker", run)
+    launch.start(argv, paths.run(run, "worker.log"))
+
+
+def _writing(paths: Paths, effect: Callable[[], None]) -> None:
+    try:
+        effect()
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            message = f"the disk below {paths.root} is full"
+            raise NodeError("disk_full", message, f"df -h {paths.root}") from error
+        raise facts.root_unwritable(paths.root) from error
+
+
+def install(paths: Paths, executor: Executor) -> str:
+    """Put the executor into <root>/bin, where the worker and a person on the node find it; its path."""
+    name = f"saturn-node-{executor.short}.pyz"
+    program = os.path.join(paths.bin, name)
+    data = b"#!/usr/bin/env python3\n" + executor.payload
+    if _content(program) != data:
+        state.write_atomically(program, data, 0o755)
+    link = os.path.join(paths.bin, "saturn-node")
+    if not os.path.islink(link) or os.readlink(link) != name:
+        temporary = f"{link}.{os.getpid()}.tmp"
+        os.symlink(name, temporary)
+        os.replace(temporary, link)
+    _prune_payloads(paths, name)
+    return program
+
+
+def _prune_payloads(paths: Paths, current: str) -> None:
+    names = [name for name in os.listdir(paths.bin) if name.startswith("saturn-node-") and name.endswith(".pyz")]
+    others = sorted(
+        (name for name in names if name != current),
+        key=lambda name: os.stat(os.path.join(paths.bin, name)).st_mtime_ns,
+        reverse=True,
+    )
+    for name in others[PAYLOADS_KEPT - 1 :]:
+        os.unlink(os.path.join(paths.bin, name))
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _listen(reader: LineReader, paths: Paths, seconds: float) -> bool:
+    """Wait a moment for the controller, who may cancel; False once it has hung up."""
+    line = reader.next_line(seconds)
+    if line is not None:
+        try:
+            asked = _understood(line)
+        except NodeError:
+            return True  # in the middle of a run's events there is no place for an answer
+        if asked.verb == "cancel":
+            cancel(paths, asked.run)
+    return not reader.ended
+
+
+def cancel(paths: Paths, run: str) -> str:
+    """Ask a run (or, unnamed, the one that holds the lock) to stop; its id, "" when there is none to stop."""
+    if not run:
+        holder = lock.holder(paths)
+        run = holder.run if holder else ""
+    if not run or not os.path.isdir(paths.run(run)) or os.path.exists(paths.run(run, "result.json")):
+        return ""
+    state.write_text(paths.run(run, "cancel"), "")
+    return run
+
+
+def _cancel(request: Request, _reader: LineReader, executor: Executor) -> None:
+    stopped = cancel(Paths(request.node.root), request.run)
+    if not stopped:
+        which = f"run {request.run}" if request.run else "no run"
+        raise NodeError("not_running", f"{which} is at work on this node", "saturn status")
+    sink = _greet(request, executor)
+    sink.send(Progress, text=f"asked run {stopped} to stop after the service in hand")
+    sink.send(Goodbye, outcome="success")
+
+
+def _diagnose(request: Request, _reader: LineReader, executor: Executor) -> None:
+    paths = Paths(request.node.root)
+    sink = _greet(request, executor)
+    collected: list[str] = []
+    _writing(paths, lambda: collected.append(diagnostics.collect(request, paths, sink.redactor, executor.short)))
+    text = _content(collected[0]).decode("utf-8", "replace")
+    sink.send(DiagnosticsCollected, path=collected[0], size=len(text.encode()))
+    for part in parts(text):
+        sink.send(DiagnosticsPart, text=part)
+    sink.send(Goodbye, outcome="success")
+
+
+def parts(text: str) -> list[str]:
+    """The text in pieces for the wire; the middle of a giant one is left out, and that is said."""
+    if len(text) > DIAGNOSTICS_MAX:
+        half = DIAGNOSTICS_MAX // 2
+        said = "\n=== {} characters are left out here; the file on the node holds them\n"
+        text = text[:half] + said.format(len(text) - 2 * half) + text[-half:]
+    return [text[start : start + PART] for start in range(0, len(text), PART)]
+
+
+_NO_REQUEST = Request("", "", NodeOrder("", "", "", "", ""))
+_VERBS: Any = {"facts": _facts, "run": _run, "diagnose": _diagnose, "cancel": _cancel}

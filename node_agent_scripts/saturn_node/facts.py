@@ -1,0 +1,180 @@
+"""The answer to `facts`: what is true on the node now. Strictly read-only, quick, and never without an answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, Callable, Sequence, TypeVar
+
+from . import compose, git, lock, policy, proc, state, wire
+from .compose import Container
+from .errors import NodeError
+from .redaction import read_env
+from .state import Paths
+from .wire import ContainerFact, NodeOrder, Problem, RunFact, ServiceFact, ServiceOrder
+
+_MAX_DIRTY = 20
+
+_NO_CHECKOUT: tuple[str, tuple[str, ...]] = ("", ())
+
+T = TypeVar("T")
+
+
+class _Problems:
+    """Collects what cannot be told, so that the rest still is."""
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+
+    def instead(self, ask: Callable[[], T], otherwise: T) -> T:
+        """The answer, or `otherwise` when there is none; the problem is kept."""
+        try:
+            return ask()
+        except NodeError as error:
+            self.found.append(Problem(error.code, error.message, error.hint))
+            return otherwise
+
+
+def observed(order: NodeOrder, executor: str) -> dict[str, Any]:
+    """The fields of a `facts` event."""
+    paths = Paths(order.root)
+    problems = _Problems()
+    nothing: dict[str, str] = {}
+    versions = {"python": sys.version.split()[0], "saturn": executor}
+    versions.update(problems.instead(_git_version, nothing))
+    engine = problems.instead(lambda: compose.require(order), nothing)
+    versions.update(engine)
+    containers = _containers(order, problems) if engine else ()
+    revision, dirty = problems.instead(lambda: _checkout(order), _NO_CHECKOUT) if "git" in versions else _NO_CHECKOUT
+    problems.instead(lambda: _check_root(order.root), None)
+    return {
+        "revision": revision,
+        "dirty": dirty,
+        "stage": state.current_stage(paths),
+        "completed": state.completed_stages(paths),
+        "last_service": state.last_service(paths),
+        "services": tuple(_service(paths, each, containers) for each in order.services),
+        "lock": lock.holder(paths),
+        "last_run": last_run(paths),
+        "problems": tuple(problems.found),
+        "versions": versions,
+    }
+
+
+def _containers(order: NodeOrder, problems: _Problems) -> tuple[Container, ...]:
+    none: tuple[Container, ...] = ()
+    return problems.instead(lambda: compose.containers(order), none)
+
+
+def _git_version() -> dict[str, str]:
+    finished = proc.run(("git", "--version"), timeout_s=git.LOCAL_TIMEOUT_S)
+    return {"git": finished.stdout.strip().replace("git version ", "")}
+
+
+def _checkout(order: NodeOrder) -> tuple[str, tuple[str, ...]]:
+    """The revision and the dirty files; a node without a checkout has neither."""
+    if not os.path.lexists(os.path.join(order.checkout, ".git")):
+        return "", ()
+    revision = git.head(order.checkout)
+    if not revision:
+        raise git.broken(order.checkout, "it has no commit checked out")
+    return revision, git.dirty_files(order.checkout)[:_MAX_DIRTY]
+
+
+def _check_root(root: str) -> None:
+    """Whether a run could create what it needs below the root."""
+    nearest = root
+    while not os.path.exists(nearest):
+        nearest = os.path.dirname(nearest)
+    if not (os.path.isdir(nearest) and os.access(nearest, os.W_OK | os.X_OK)):
+        raise root_unwritable(root)
+
+
+def root_unwritable(root: str) -> NodeError:
+    """The failure of a root that this user cannot write to."""
+    user = os.environ.get("USER") or str(os.getuid())
+    message = f"{root} cannot be written by {user}"
+    return NodeError("root_unwritable", message, f"sudo install -d -o {user} {root}")
+
+
+def _service(paths: Paths, service: ServiceOrder, containers: Sequence[Container]) -> ServiceFact:
+    own = [each for each in containers if each.project == service.name]
+    record = state.read_record(paths, service.name)
+    env_file = paths.env_file(service.name)
+    return ServiceFact(
+        name=service.name,
+        state=service_state(own),
+        health=service_health(own),
+        containers=tuple(_container(each) for each in own),
+        deployed_revision=record.revision if record else "",
+        local_changed=bool(record and record.local != state.local_digest(paths, service.name)),
+        override=bool(paths.override(service.name)),
+        env=os.path.isfile(env_file),
+        missing_env=policy.missing_env(service, read_env(env_file)),
+    )
+
+
+def service_state(containers: Sequence[Container]) -> str:
+    """Absent | running | partial | stopped | restarting; a one-shot that exited 0 takes nothing from `running`."""
+    if not containers:
+        return "absent"
+    if any(each.state == "restarting" for each in containers):
+        return "restarting"
+    running = [each.state == "running" for each in containers]
+    done = [
+        each.state == "exited" and each.exit_code == 0 and each.policy in ("no", "on-failure") for each in containers
+    ]
+    if any(running):
+        return "running" if all(map(max, running, done)) else "partial"
+    return "stopped"
+
+
+def service_health(containers: Sequence[Container]) -> str:
+    """The worst health of the running containers: unhealthy | starting | healthy | none."""
+    known = {each.health for each in containers if each.state == "running"}
+    return next((each for each in ("unhealthy", "starting", "healthy") if each in known), "none")
+
+
+def _container(container: Container) -> ContainerFact:
+    return ContainerFact(
+        name=container.name,
+        service=container.service,
+        id=container.id,
+        image=container.image,
+        state=container.state,
+        health=container.health,
+        exit_code=container.exit_code,
+        restarts=container.restarts,
+    )
+
+
+def last_run(paths: Paths) -> RunFact | None:
+    """The newest run that the node remembers."""
+    runs = state.newest_runs(paths)
+    return run_fact(paths, runs[0]) if runs else None
+
+
+def run_fact(paths: Paths, run: str) -> RunFact:
+    """What became of a run: its result, or "" while its worker lives, else `lost`."""
+    result = state.read_json(paths.run(run, "result.json"))
+    request = state.read_json(paths.run(run, "request.json"))
+    outcome = str(result.get("outcome", "")) or _unfinished(paths.run(run, "events.jsonl"))
+    return RunFact(
+        run=run,
+        outcome=outcome,
+        revision=str(result.get("revision", "") or request.get("revision", "")),
+        stage=str(result.get("stage", "")) or state.current_stage(paths),
+        at=str(result.get("at", "")),
+    )
+
+
+def _unfinished(events: str) -> str:
+    if lock.is_held(events):
+        return ""
+    last = state.read_text(events).rsplit("\n", 1)[-1]
+    try:
+        event = json.loads(last or "{}")
+    except ValueError:
+        return "lost"
+    return str(event.get("outcome", "")) if event.get("type") == wire.Goodbye.type else "lost"

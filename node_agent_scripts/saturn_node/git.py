@@ -1,0 +1,138 @@
+"""git's command lines as data, what its answers mean, and the few calls that ask it.
+
+Bringing a checkout to a revision, step by step, is `checkout`'s work.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Callable, Iterable
+
+from . import proc
+from .errors import NodeError
+
+IDLE_S = 90.0
+LOCAL_TIMEOUT_S = 120.0
+
+_SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
+_REVISION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_PROGRESS = re.compile(r"\d+% \(\d+/\d+\)|^remote: (?:Enumerating|Counting|Compressing|Total)")
+_BROKEN = re.compile(
+    r"corrupt|bad object|object file .* is empty|unable to read (?:tree|sha1|commit)|inflate"
+    r"|missing (?:blob|tree|commit)"
+    r"|not a git repository|bad signature|unable to parse|reference broken|fatal: bad (?:config|tree|revision 'HEAD')",
+    re.IGNORECASE,
+)
+
+
+def is_revision(text: str) -> bool:
+    """Whether the text is a full commit id."""
+    return bool(_REVISION.fullmatch(text))
+
+
+def argv(checkout: str, *arguments: str) -> tuple[str, ...]:
+    """Git in the checkout: no hooks of the repository run, a checkout of another owner is fine, writes are durable."""
+    settings = (
+        "safe.directory=" + checkout,
+        "core.hooksPath=/dev/null",
+        "core.fsync=committed,reference",
+        "http.lowSpeedLimit=1000",
+        "http.lowSpeedTime=30",
+        "gc.auto=0",
+    )
+    return ("git", "-C", checkout, *(word for each in settings for word in ("-c", each)), *arguments)
+
+
+def clone_argv(origin: str, place: str) -> tuple[str, ...]:
+    """Clone without a work tree: the wanted revision is checked out in a step of its own."""
+    settings = ("-c", "core.hooksPath=/dev/null", "-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=30")
+    return ("git", *settings, "clone", "--progress", "--no-checkout", "--", origin, place)
+
+
+def fetch_argv(checkout: str, what: str) -> tuple[str, ...]:
+    """Fetch a refspec or a commit of origin. Progress is printed so that a slow line is told from a dead one."""
+    return argv(checkout, "fetch", "--progress", "--no-tags", "--force", "origin", what)
+
+
+def branch_refspec(branch: str) -> str:
+    """The branch of origin, and where a checkout remembers it."""
+    return f"+refs/heads/{branch}:refs/remotes/origin/{branch}"
+
+
+def environment() -> dict[str, str]:
+    """What git needs to fail rather than wait for a person."""
+    known = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    return known if "GIT_SSH_COMMAND" in os.environ else {**known, "GIT_SSH_COMMAND": _SSH}
+
+
+def status_files(porcelain: str) -> tuple[str, ...]:
+    """The files named by `status --porcelain -z`."""
+    entries = porcelain.split("\0")
+    files = []
+    while entries:
+        entry = entries.pop(0)
+        if len(entry) > 3:
+            files.append(entry[3:])
+            if entry[0] in "RC":
+                entries.pop(0)  # a rename is followed by its old name
+    return tuple(files)
+
+
+def is_broken(words: Iterable[str]) -> bool:
+    """Whether git's words say that the checkout itself is damaged."""
+    return any(_BROKEN.search(line) for line in words)
+
+
+def broken(checkout: str, why: str, tail: Iterable[str] = ()) -> NodeError:
+    """The failure of a checkout that only a person may repair: it may hold something of value."""
+    message = f"{checkout} is not a usable git checkout: {why}"
+    return NodeError("checkout_broken", message, f"mv {checkout} {checkout}.broken", tail=tuple(tail))
+
+
+def ask(checkout: str, *arguments: str) -> proc.Finished:
+    """A local question to git, answered with whatever status."""
+    return proc.run(argv(checkout, *arguments), env=environment(), timeout_s=LOCAL_TIMEOUT_S)
+
+
+def tell(checkout: str, *arguments: str) -> str:
+    """A local command that must succeed; its output. Fails with checkout_broken or git_failed."""
+    finished = ask(checkout, *arguments)
+    if finished.ok:
+        return finished.stdout
+    if is_broken(finished.tail):
+        raise broken(checkout, finished.last_line, finished.tail)
+    what = f"git {arguments[0]} failed in {checkout}: {finished.last_line}"
+    raise NodeError("git_failed", what, f"git -C {checkout} status", tail=finished.tail)
+
+
+def transfer(command: tuple[str, ...], on_line: Callable[[str], None]) -> proc.Finished:
+    """Clone or fetch. Its counters keep it alive but are no evidence."""
+
+    def heard(line: str) -> None:
+        if not _PROGRESS.search(line):
+            on_line(line)
+
+    finished = proc.run(command, env=environment(), idle_s=IDLE_S, on_line=heard)
+    return finished._replace(tail=tuple(line for line in finished.tail if not _PROGRESS.search(line)))
+
+
+def head(checkout: str) -> str:
+    """The commit that is checked out, or ""."""
+    finished = ask(checkout, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    return finished.stdout.strip() if finished.ok else ""
+
+
+def has_commit(checkout: str, revision: str) -> bool:
+    """Whether the commit is in the checkout."""
+    return ask(checkout, "cat-file", "-e", revision + "^{commit}").ok
+
+
+def dirty_files(checkout: str) -> tuple[str, ...]:
+    """Tracked files that changed, and untracked files that are not ignored."""
+    return status_files(tell(checkout, "status", "--porcelain=v1", "-z", "--untracked-files=normal"))
+
+
+def is_folder_unchanged(checkout: str, before: str, after: str, folder: str) -> bool:
+    """Whether a folder is the same in two commits; not when one of them is not there."""
+    return ask(checkout, "diff", "--quiet", before, after, "--", folder).ok

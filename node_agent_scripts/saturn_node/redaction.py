@@ -1,0 +1,99 @@
+"""Values of `.env` files never leave the node: they are found in any text, also escaped, and replaced.
+
+Text from commands is cleaned of terminal escapes here too, before the search, so an escape cannot hide a value.
+"""
+
+from __future__ import annotations
+
+import base64
+import glob
+import json
+import os
+import re
+import shlex
+from typing import Iterable, Iterator
+
+from . import dotenv
+
+REPLACEMENT = "[redacted]"
+
+_SECRET_NAME = re.compile(r"PASS|TOKEN|SECRET|KEY|PIN", re.IGNORECASE)
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_URL_CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]*:[^/\s@]*@", re.IGNORECASE)
+
+
+class Redactor:
+    """Finds secret values in a text. Values of 4 characters and more match anywhere, in their escaped forms too.
+
+    A shorter value matches as a whole word only, and only when its name looks secret: `1` stands in every log.
+    """
+
+    def __init__(self, values: Iterable[tuple[str, str]] = ()) -> None:
+        anywhere: set[str] = set()
+        words: set[str] = set()
+        for name, value in values:
+            seen = printable(value)  # as it stands in a text that was cleaned
+            for part in {value, seen, *value.splitlines(), *seen.splitlines()}:
+                text = part.strip()
+                if len(text) >= 4:
+                    anywhere.update(_forms(text))
+                elif text and _SECRET_NAME.search(name):
+                    words.add(text)
+        patterns = [re.escape(each) for each in sorted(anywhere, key=len, reverse=True)]
+        patterns += [rf"(?<!\w){re.escape(each)}(?!\w)" for each in sorted(words, key=len, reverse=True)]
+        self._pattern = re.compile("|".join(patterns)) if patterns else None
+
+    def redacted(self, text: str) -> str:
+        """The text with terminal escapes taken out, and every secret value and URL credential replaced."""
+        cleaned = _URL_CREDENTIALS.sub(r"\g<1>" + REPLACEMENT + "@", printable(text))
+        return self._pattern.sub(REPLACEMENT, cleaned) if self._pattern else cleaned
+
+
+def printable(text: str) -> str:
+    """The text without terminal escapes, control and direction characters; newlines and tabs stay."""
+    return _CONTROL.sub("", _ESCAPE.sub("", text))
+
+
+def node_redactor(config: str) -> Redactor:
+    """The redactor for every `<config>/*/.env` as it stands now."""
+    return Redactor(_values(config))
+
+
+def _values(config: str) -> Iterator[tuple[str, str]]:
+    for path in sorted(glob.glob(os.path.join(glob.escape(config), "*", ".env"))):
+        yield from read_env(path).items()
+
+
+def read_env(path: str) -> dict[str, str]:
+    """Names and values of one `.env`; empty when it is missing or unreadable."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return dotenv.parse(file.read())
+    except OSError:
+        return {}
+
+
+def _forms(value: str) -> Iterator[str]:
+    """The value as it may stand in a text: plain, in JSON, in a shell word, in a URL, in base64."""
+    raw = value.encode("utf-8", "replace")
+    yield value
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield shlex.quote(value).strip("'")
+    for pattern in ("%{:02X}", "%{:02x}"):
+        quoted = "".join(_percent(byte, pattern) for byte in raw)
+        yield quoted
+        yield quoted.replace("%20", "+")
+    for alphabet in (base64.b64encode, base64.urlsafe_b64encode):
+        yield alphabet(raw).decode().rstrip("=")
+        if len(raw) >= 8:  # inside a longer base64 text (`user:password`), at any of the three alignments
+            yield alphabet(b"\0" + raw).decode().rstrip("=")[2:-1]
+            yield alphabet(b"\0\0" + raw).decode().rstrip("=")[3:-1]
+            yield alphabet(raw).decode().rstrip("=")[:-1]
+
+
+def _percent(byte: int, pattern: str) -> str:
+    character = chr(byte)
+    plain = character.isascii() and (character.isalnum() or character in "-._~")
+    return character if plain else pattern.format(byte)

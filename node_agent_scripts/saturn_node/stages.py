@@ -1,0 +1,137 @@
+"""The walk through the stages, and what a resumed run may pass over. What a stage does stands in its own module."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Callable, Mapping, NamedTuple
+
+from . import checkout, deployment, git, health, state, validation
+from .log import now_at
+from .redaction import node_redactor
+from .state import Progress
+from .task import Task
+from .wire import STAGES, CheckedOut, ServiceOrder, ServiceSkipped, StageFinished, StageSkipped, StageStarted
+
+
+class Resumption(NamedTuple):
+    """What an earlier run left to build on. stages: complete. progress: the services it completed, at its revision."""
+
+    stages: tuple[str, ...] = ()
+    progress: Progress = Progress("", "")
+
+
+def walk(task: Task) -> None:
+    """Walk from prepare to complete. A NodeError leaves the stage in hand in `current_stage`, without its marker."""
+    earlier = _resumption(task)
+    for stage in STAGES:
+        task.check_cancelled()
+        task.sink.stage = stage
+        if stage in earlier.stages and not (stage == "deploy" and _unsettled(task)):
+            _skip(task, stage, f"completed by run {earlier.progress.run}")
+            continue
+        _run_stage(task, stage)
+        if stage == "prepare":
+            _carry_over(task, earlier)
+
+
+def _skip(task: Task, stage: str, reason: str) -> None:
+    if stage == "deploy":
+        for service in task.order.services:
+            task.sink.send(ServiceSkipped, service=service.name, reason=reason)
+    task.sink.send(StageSkipped, reason=reason)
+
+
+def _run_stage(task: Task, stage: str) -> None:
+    began = time.monotonic()
+    task.sink.redactor = node_redactor(task.paths.config)  # a person may have edited .env since the last stage
+    state.write_current_stage(task.paths, stage)
+    task.sink.send(StageStarted)
+    _WORK[stage](task)
+    state.write_text(state.marker(task.paths, stage), task.request.run)
+    task.sink.send(StageFinished, duration_s=round(time.monotonic() - began, 3))
+
+
+def _resumption(task: Task) -> Resumption:
+    """What may be passed over; a fresh run forgets what earlier ones left."""
+    markers = state.completed_stages(task.paths)
+    progress = state.read_progress(task.paths)
+    task.sink.stage = STAGES[0]
+    if task.request.resume and progress and _is_unfinished(task, progress, markers):
+        if progress.revision == task.request.revision:
+            state.write_progress(task.paths, progress._replace(run=task.request.run))
+            return Resumption(markers, progress)
+        state.forget_stages(task.paths)  # they belong to another revision; the services are judged after prepare
+        return Resumption((), progress)
+    if task.request.resume:
+        task.say("nothing to resume: this is a fresh run")
+    state.forget_progress(task.paths)
+    return Resumption()
+
+
+def _is_unfinished(task: Task, progress: Progress, markers: tuple[str, ...]) -> bool:
+    """Whether there is something to resume: the run of this progress came some way and did not end well."""
+    result = state.read_json(task.paths.run(progress.run, "result.json"))
+    return result.get("outcome") != "success" and bool(markers or progress.completed)
+
+
+def _carry_over(task: Task, earlier: Resumption) -> None:
+    """Begin this revision's progress with the completed services whose folder is the same in both revisions."""
+    revision = task.request.revision
+    kept = [each.name for each in task.order.services if _is_carried(task, each, earlier.progress)]
+    state.write_progress(task.paths, Progress(task.request.run, revision, tuple(kept)))
+
+
+def _is_carried(task: Task, service: ServiceOrder, progress: Progress) -> bool:
+    if service.name not in progress.completed:
+        return False
+    if progress.revision == task.request.revision:
+        return True
+    return git.is_folder_unchanged(task.order.checkout, progress.revision, task.request.revision, service.folder)
+
+
+def _settled(task: Task) -> tuple[str, ...]:
+    """The services that need no `up`: completed, and nothing that lies on this node alone has moved since."""
+    progress = state.read_progress(task.paths) or Progress("", "")
+    return tuple(name for name in progress.completed if _is_local_same(task, name))
+
+
+def _is_local_same(task: Task, service: str) -> bool:
+    record = state.read_record(task.paths, service)
+    return record is not None and record.local == state.local_digest(task.paths, service)
+
+
+def _unsettled(task: Task) -> bool:
+    settled = _settled(task)
+    return any(each.name not in settled for each in task.order.services)
+
+
+def _prepare(task: Task) -> None:
+    reached = checkout.bring(task.order, task.request.revision, task.say)
+    task.sink.send(
+        CheckedOut,
+        revision_before=reached.before,
+        revision_after=reached.after,
+        source=reached.source,
+        stale=reached.stale,
+        message=reached.message,
+    )
+
+
+def _deploy(task: Task) -> None:
+    deployment.deploy(task, _settled(task))
+
+
+def _complete(task: Task) -> None:
+    record = {"run": task.request.run, "revision": task.request.revision, "at": now_at()}
+    state.write_json(os.path.join(task.paths.state, "deployed.json"), record)
+    state.prune(task.paths, task.request.run)
+
+
+_WORK: Mapping[str, Callable[[Task], None]] = {
+    "prepare": _prepare,
+    "validate": validation.validate,
+    "deploy": _deploy,
+    "verify": health.verify,
+    "complete": _complete,
+}

@@ -1,0 +1,288 @@
+"""What the node remembers between runs: every path below the root, and every state file, written atomically.
+
+The order of writes lets a power cut at any point converge: up, then the service's record, then progress.json, then
+last_service, then the event. What a state means for a run is decided in `stages`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from typing import Any, Iterable, NamedTuple
+
+from .wire import STAGES
+
+KEPT = 20
+"""Run folders, deploy logs and diagnostics files that are kept, each."""
+
+
+class Paths(NamedTuple):
+    """Where everything of saturn lies below the root of a node."""
+
+    root: str
+
+    @property
+    def bin(self) -> str:
+        """The executors."""
+        return os.path.join(self.root, "bin")
+
+    @property
+    def config(self) -> str:
+        """One folder a service: `.env` and the override."""
+        return os.path.join(self.root, "config")
+
+    @property
+    def data(self) -> str:
+        """One folder a service."""
+        return os.path.join(self.root, "data")
+
+    @property
+    def logs(self) -> str:
+        """One folder a service, and `deploy`."""
+        return os.path.join(self.root, "logs")
+
+    @property
+    def deploy_logs(self) -> str:
+        """Deploy logs and diagnostics files."""
+        return os.path.join(self.logs, "deploy")
+
+    @property
+    def state(self) -> str:
+        """State files of deploys."""
+        return os.path.join(self.root, "state", "deploy")
+
+    @property
+    def runs(self) -> str:
+        """One folder a run."""
+        return os.path.join(self.state, "runs")
+
+    @property
+    def lock(self) -> str:
+        """The file whose flock a worker holds."""
+        return os.path.join(self.state, "lock")
+
+    def run(self, run: str, name: str = "") -> str:
+        """A run's folder, or a file in it."""
+        return os.path.join(self.runs, run, name) if name else os.path.join(self.runs, run)
+
+    def env_file(self, service: str) -> str:
+        """The secrets of a service."""
+        return os.path.join(self.config, service, ".env")
+
+    def override(self, service: str) -> str:
+        """The compose override of a service that lies on this node, or "" when there is none."""
+        for ending in ("yml", "yaml"):
+            path = os.path.join(self.config, service, "docker-compose.override." + ending)
+            if os.path.isfile(path):
+                return path
+        return ""
+
+    def record(self, service: str) -> str:
+        """What the last deploy of a service left behind."""
+        return os.path.join(self.state, "services", service + ".json")
+
+    def folders(self) -> tuple[str, ...]:
+        """Every folder that a run needs, parents first."""
+        return (
+            self.root, self.bin, self.config, self.data, self.logs, self.deploy_logs, self.state, self.runs,
+            os.path.join(self.state, "services"),
+        )  # fmt: skip
+
+
+class Progress(NamedTuple):
+    """How far `deploy` came: the services completed, at which revision."""
+
+    run: str
+    revision: str
+    completed: tuple[str, ...] = ()
+
+
+class ServiceRecord(NamedTuple):
+    """The last deploy of a service. local: the digest of its `.env` and override at that time."""
+
+    revision: str
+    local: str
+    at: str
+    images: tuple[str, ...] = ()
+
+
+def write_atomically(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Replace a file as a whole: after a power cut it is the old one or the new one."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        _unlink(temporary)
+        raise
+    sync_folder(os.path.dirname(path))
+
+
+def sync_folder(folder: str) -> None:
+    """Bring a folder's entries to the disk: a rename or unlink is not durable before."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a one-line state file."""
+    write_atomically(path, (text + "\n").encode())
+
+
+def write_json(path: str, record: dict[str, Any], mode: int = 0o644) -> None:
+    """Write a state file of one JSON object."""
+    write_atomically(path, (json.dumps(record, indent=1) + "\n").encode(), mode)
+
+
+def read_text(path: str) -> str:
+    """A state file without its newline; "" when it is missing."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """A JSON object; empty when the file is missing or not one."""
+    try:
+        data = json.loads(read_text(path))
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def marker(paths: Paths, stage: str) -> str:
+    """The file that stands once a stage is complete."""
+    return os.path.join(paths.state, f"stage_{stage}_complete")
+
+
+def completed_stages(paths: Paths) -> tuple[str, ...]:
+    """The stages whose markers stand, in stage order."""
+    return tuple(stage for stage in STAGES if os.path.exists(marker(paths, stage)))
+
+
+def forget_stages(paths: Paths) -> None:
+    """Remove every stage marker."""
+    for stage in STAGES:
+        _unlink(marker(paths, stage))
+    sync_folder(paths.state)
+
+
+def forget_progress(paths: Paths) -> None:
+    """Begin afresh. Progress goes first: markers without it are nothing to resume."""
+    _unlink(os.path.join(paths.state, "progress.json"))
+    sync_folder(paths.state)
+    _unlink(os.path.join(paths.state, "last_service"))
+    forget_stages(paths)
+
+
+def current_stage(paths: Paths) -> str:
+    """The stage in hand or last reached."""
+    return read_text(os.path.join(paths.state, "current_stage"))
+
+
+def write_current_stage(paths: Paths, stage: str) -> None:
+    """Remember the stage in hand."""
+    write_text(os.path.join(paths.state, "current_stage"), stage)
+
+
+def last_service(paths: Paths) -> str:
+    """The last service that `deploy` completed."""
+    return read_text(os.path.join(paths.state, "last_service"))
+
+
+def read_progress(paths: Paths) -> Progress | None:
+    """How far the last deploy came, or None when nothing is remembered."""
+    data = read_json(os.path.join(paths.state, "progress.json"))
+    if not data:
+        return None
+    return Progress(str(data.get("run", "")), str(data.get("revision", "")), tuple(data.get("completed", ())))
+
+
+def write_progress(paths: Paths, progress: Progress) -> None:
+    """Remember how far the deploy came, and its last service."""
+    write_json(os.path.join(paths.state, "progress.json"), progress._asdict())
+    if progress.completed:
+        write_text(os.path.join(paths.state, "last_service"), progress.completed[-1])
+
+
+def read_record(paths: Paths, service: str) -> ServiceRecord | None:
+    """What the last deploy of the service left, or None when there was none."""
+    data = read_json(paths.record(service))
+    if not data:
+        return None
+    images = tuple(data.get("images", ()))
+    return ServiceRecord(str(data.get("revision", "")), str(data.get("local", "")), str(data.get("at", "")), images)
+
+
+def write_record(paths: Paths, service: str, record: ServiceRecord) -> None:
+    """Remember the deploy of a service."""
+    write_json(paths.record(service), record._asdict())
+
+
+def local_digest(paths: Paths, service: str) -> str:
+    """The digest of what lies on this node alone and shapes the service: its `.env` and its override."""
+    digest = hashlib.sha256()
+    for path in (paths.env_file(service), paths.override(service)):
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError:
+            data = b""
+        digest.update(b"%d:" % len(data) + data)
+    return digest.hexdigest()
+
+
+def newest_runs(paths: Paths) -> tuple[str, ...]:
+    """The runs that the node remembers, newest first."""
+    return _newest(paths.runs, _names(paths.runs))
+
+
+def prune(paths: Paths, current_run: str) -> None:
+    """Keep the newest run folders, deploy logs and diagnostics files; the current run stays in any case."""
+    for run in newest_runs(paths)[KEPT:]:
+        if run != current_run:
+            shutil.rmtree(paths.run(run), ignore_errors=True)
+    for prefix in ("deploy_", "diagnostics_"):
+        names = [name for name in _names(paths.deploy_logs) if name.startswith(prefix)]
+        for name in _newest(paths.deploy_logs, names)[KEPT:]:
+            _unlink(os.path.join(paths.deploy_logs, name))
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _newest(folder: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Names sorted by the time of their last change, newest first; one that vanished meanwhile is left out."""
+    dated = ((_changed_at(os.path.join(folder, name)), name) for name in names)
+    return tuple(name for changed_at, name in sorted(dated, reverse=True) if changed_at)
+
+
+def _changed_at(path: str) -> int:
+    """The time of the last change in ns, 0 for a path that is gone."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return

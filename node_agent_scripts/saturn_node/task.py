@@ -1,0 +1,56 @@
+"""What every stage is given: the request, the node's paths, the sink. No stage's own knowledge lives here."""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, NamedTuple
+
+from . import lock, proc, state
+from .errors import Cancelled
+from .log import Sink
+from .state import Paths
+from .wire import LockFact, Log, NodeOrder, Progress, Request
+
+
+class Task(NamedTuple):
+    """One run on this node. holder: this run, as the lock tells it to others."""
+
+    request: Request
+    paths: Paths
+    sink: Sink
+    holder: LockFact
+
+    @property
+    def order(self) -> NodeOrder:
+        """Where things lie, and the services."""
+        return self.request.node
+
+    def check_cancelled(self) -> None:
+        """Raise Cancelled once a person asked the run to stop."""
+        proc.check_interrupted()
+        if os.path.exists(self.paths.run(self.request.run, "cancel")):
+            raise Cancelled(
+                "cancelled", "the run was told to stop", f"saturn deploy --hosts {self.order.host} --resume"
+            )
+
+    def begin(self, service: str) -> None:
+        """A service is taken in hand: the last moment to stop before it."""
+        self.check_cancelled()
+        lock.describe(self.paths, LockFact(**{**vars(self.holder), "service": service}))
+
+    def say(self, text: str, service: str = "") -> None:
+        """A sentence for the live row."""
+        self.sink.send(Progress, text=text, service=service)
+
+    def logger(self, service: str = "") -> Callable[[str], None]:
+        """A callback that sends each line of a command's output."""
+
+        def log(line: str) -> None:
+            self.sink.send(Log, text=line, service=service)
+
+        return log
+
+    def record(self, service: str, images: tuple[str, ...], at: str) -> None:
+        """Remember that the service was brought up at this revision, with what lies on this node now."""
+        local = state.local_digest(self.paths, service)
+        state.write_record(self.paths, service, state.ServiceRecord(self.request.revision, local, at, images))

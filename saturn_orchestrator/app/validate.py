@@ -1,0 +1,70 @@
+"""`saturn validate`: what files on SATURN can tell about the inventory. No host is asked, nothing is changed.
+
+What needs a node (secrets, the resolved compose config, devices) is judged there, in the stage `validate`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from saturn_orchestrator.errors import InventoryError, InventoryFinding
+from saturn_orchestrator.topology.document import kind_of, read
+from saturn_orchestrator.topology.load import compose_file, load, shown
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A valid inventory. hosts, services: how many; a service that several hosts share counts once."""
+
+    file: Path
+    hosts: int
+    services: int
+
+
+def validate(inventory: Path) -> Validation:
+    """The inventory at this path, found valid.
+
+    Raises:
+        InventoryError: with everything that is wrong in it, or in the compose files of its services.
+    """
+    topology = load(inventory)
+    folders = dict.fromkeys(service.folder for host in topology.hosts.values() for service in host.services)
+    findings = [finding for folder in folders for finding in _service_findings(topology.folder / folder)]
+    if findings:
+        raise InventoryError(findings)
+    return Validation(topology.file, len(topology.hosts), len(folders))
+
+
+def _service_findings(folder: Path) -> Iterator[InventoryFinding]:
+    """What is wrong with the service in folder, as far as its files can tell."""
+    compose = compose_file(folder)
+    assert compose is not None  # load has found it
+    yield from _compose_findings(compose)
+    healthcheck = folder / "healthcheck.sh"
+    if healthcheck.exists() and not os.access(healthcheck, os.X_OK):
+        hint = f"chmod +x {shown(healthcheck)} && git update-index --chmod=+x {shown(healthcheck)}"
+        yield InventoryFinding(shown(healthcheck), 0, "", "should be executable", hint)
+
+
+def _compose_findings(compose: Path) -> Iterator[InventoryFinding]:
+    """What keeps compose from finding services in the file.
+
+    The findings of `read` itself are passed over: tags, merge keys and keys that are numbers mean something to compose.
+    """
+    try:
+        document = read(compose, shown(compose))
+    except InventoryError as error:
+        yield from error.findings
+        return
+    if document.value is None:
+        yield document.finding((), "is empty", "name its services under services:")
+    elif not isinstance(document.value, dict):
+        yield document.finding((), f"should hold a mapping (key: value), found {kind_of(document.value)}")
+    elif "include" not in document.value:
+        services = document.value.get("services")
+        if not isinstance(services, dict) or not services:
+            found = kind_of(services) if services else "none"
+            yield document.finding(("services",), f"should be a mapping with at least one service, found {found}")

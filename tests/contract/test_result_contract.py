@@ -1,0 +1,81 @@
+"""The keys of the documents that other people's scripts read. A key may be added here; none may be taken away."""
+
+from __future__ import annotations
+
+from saturn_orchestrator.events import Facts, LockFact, RunFact, ServiceFact
+from saturn_orchestrator.report.documents import VERSION, run_document, status_document
+from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
+from saturn_orchestrator.state.outcome import outcome
+from saturn_orchestrator.state.standing import Standing
+
+RUN = "20261123T161002Z-7f3a"
+AT = "2026-11-23T16:10:02.000Z"
+REVISION = "8be02d44" * 5
+
+RUN_KEYS = {"version", "run", "outcome", "exit_code", "revision", "duration_s", "hosts"}
+HOST_KEYS = {
+    "status", "stage", "revision_before", "revision_after", "stale", "services", "error", "log",
+    "findings", "diagnostics", "duration_s",
+}  # fmt: skip
+STANDING_KEYS = {
+    "reachability", "source", "observed_at", "revision", "behind", "stage", "last_run", "services", "lock",
+    "tailnet", "error",
+}  # fmt: skip
+
+
+def full_run() -> RunState:
+    host = HostState(
+        "chelsty", Status.FAILED, "verify", services={"mosquitto": ServiceState("changed", "healthy")},
+        revision_before=REVISION, revision_after=REVISION, log="/l", diagnostics="/d", started_at=AT, finished_at=AT,
+        error=HostError("code", "message", "hint", "verify", "mosquitto"),
+    )  # fmt: skip
+    return RunState(RUN, REVISION, {"chelsty": host}, AT)
+
+
+def full_standing() -> Standing:
+    facts = Facts(
+        1, AT, RUN, "chelsty", REVISION, stage="complete", services=(ServiceFact("mosquitto", "running", "healthy"),),
+        lock=LockFact(RUN, "ada", "saturn", AT, 12, "deploy", "mosquitto"),
+        last_run=RunFact(RUN, "success", REVISION, "complete", AT),
+    )  # fmt: skip
+    return Standing("chelsty", "online", "live", AT, facts, 0, HostError("code", "message", "hint"))
+
+
+def test_documents_are_of_version_1():
+    run = full_run()
+    assert VERSION == run_document(run, outcome(run))["version"] == status_document([])["version"] == 1
+
+
+def test_run_document_has_its_keys():
+    run = full_run()
+    document = run_document(run, outcome(run))
+    host = document["hosts"]["chelsty"]
+    assert set(document) == RUN_KEYS
+    assert set(host) == HOST_KEYS
+    assert set(host["services"]["mosquitto"]) == {"status", "health"}
+    assert set(host["error"]) == {"code", "message", "hint", "stage", "service"}
+
+
+def test_a_host_of_which_nothing_is_known_has_the_same_keys():
+    run = RunState.of(RUN, REVISION, ["vps"])
+    assert set(run_document(run, outcome(run))["hosts"]["vps"]) == HOST_KEYS
+    assert set(status_document([Standing("vps", "unreachable")])["hosts"]["vps"]) == STANDING_KEYS
+
+
+def test_status_document_has_its_keys():
+    document = status_document([full_standing()])
+    host = document["hosts"]["chelsty"]
+    assert set(document) == {"version", "hosts"}
+    assert set(host) == STANDING_KEYS
+    assert set(host["services"]["mosquitto"]) == {"state", "health"}
+    assert set(host["last_run"]) == {"run", "outcome", "revision", "at"}
+    assert set(host["lock"]) == {"run", "by", "controller", "since", "pid", "stage", "service"}
+    assert set(host["error"]) == {"code", "message", "hint"}
+
+
+def test_host_statuses_are_the_documented_ones():
+    documented = {
+        "changed", "unchanged", "failed", "blocked", "unreachable", "deferred", "lost", "declined", "cancelled",
+        "rolled_back", "skipped",
+    }  # fmt: skip
+    assert {str(status) for status in Status if status.is_final} <= documented

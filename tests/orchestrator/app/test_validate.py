@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from orchestrator.topology.homelab import GIT, homelab, services
+
+from saturn_orchestrator.app.validate import Validation, validate
+from saturn_orchestrator.errors import InventoryError
+
+TOPOLOGY = "version: 1\n" + GIT + "hosts: {vps: {services: [web]}, solaria: {services: [web]}}\n"
+
+
+def findings(file: Path) -> list[tuple[str, int, str, str]]:
+    with pytest.raises(InventoryError) as caught:
+        validate(file)
+    return [(Path(each.file).name, each.line, each.key, each.message) for each in caught.value.findings]
+
+
+def with_compose(folder: Path, compose: str) -> Path:
+    return homelab(folder, TOPOLOGY, {"services/web/docker-compose.yml": compose})
+
+
+def test_validate_counts_a_shared_service_once(tmp_path: Path):
+    file = homelab(tmp_path, TOPOLOGY, services("web"))
+    assert validate(file) == Validation(file, hosts=2, services=1)
+
+
+def test_validate_finds_the_sample_inventory_valid():
+    file = Path(__file__).parents[3] / "inventory/topology.yaml"
+    assert validate(file) == Validation(file, hosts=3, services=5)
+
+
+@pytest.mark.parametrize(
+    ("compose", "line", "key", "message"),
+    [
+        ("", 1, "", "is empty"),
+        ("- web\n", 1, "", "should hold a mapping (key: value), found a list"),
+        ("# head\nname: web\n", 2, "services", "should be a mapping with at least one service, found none"),
+        ("name: web\nservices:\n", 2, "services", "should be a mapping with at least one service, found none"),
+        ("services: [web]\n", 1, "services", "should be a mapping with at least one service, found a list"),
+        ("services: {web: {image: [}}\n", 1, "", "is not valid YAML here: did not find expected node content"),
+    ],
+)
+def test_validate_finds_a_compose_file_without_services(
+    tmp_path: Path, compose: str, line: int, key: str, message: str
+):
+    assert findings(with_compose(tmp_path, compose)) == [("docker-compose.yml", line, key, message)]
+
+
+@pytest.mark.parametrize(
+    "compose",
+    [
+        "include: [other.yml]\n",
+        "services: {web: {image: busybox, ports: !reset []}}\n",
+        "x-base: &base {image: busybox}\nservices: {web: {<<: *base, 1: 2}}\n",
+    ],
+)
+def test_validate_leaves_compose_its_own_yaml(tmp_path: Path, compose: str):
+    assert validate(with_compose(tmp_path, compose)).services == 1
+
+
+def test_validate_finds_a_health_check_that_cannot_be_run(tmp_path: Path):
+    file = homelab(tmp_path, TOPOLOGY, services("web") | {"services/web/healthcheck.sh": "#!/bin/sh\n"})
+    assert findings(file) == [("healthcheck.sh", 0, "", "should be executable")]
+
+
+def test_validate_reports_the_services_of_all_hosts_at_once(tmp_path: Path):
+    topology = "version: 1\n" + GIT + "hosts: {one: {services: [a]}, two: {services: [b]}}\n"
+    empty = {"services/a/compose.yaml": "", "services/b/compose.yml": ""}
+    assert [each[0] for each in findings(homelab(tmp_path, topology, empty))] == ["compose.yaml", "compose.yml"]

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from saturn_orchestrator.plan.model import Action, Change
+from support.build import NEW, OLD, plan, wanted
+
+
+def test_an_action_touches_containers_when_it_creates_replaces_or_starts_them():
+    assert {action for action in Action if action.touches_containers} == {Action.CREATE, Action.RECREATE, Action.START}
+
+
+def test_moved_files_are_those_of_the_service():
+    moved = wanted(moved=(("web", ("services/web/compose.yaml",)),))
+
+    assert [moved.moved_files("web"), moved.moved_files("db")] == [("services/web/compose.yaml",), ()]
+
+
+def test_moved_files_are_unknown_when_git_cannot_compare():
+    assert wanted(moved=None).moved_files("web") is None
+
+
+def test_a_plan_counts_its_actions():
+    changes = (Change("a", Action.CREATE), Change("b", Action.UNCHANGED), Change("c", Action.CREATE))
+
+    assert [plan(changes=changes).count(action) for action in Action] == [2, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "revision_before, action, is_change",
+    [
+        (NEW, Action.UNCHANGED, False),
+        (NEW, Action.COMPLETED, False),
+        (NEW, Action.START, True),
+        (OLD, Action.UNCHANGED, True),
+    ],
+)
+def test_a_plan_changes_something_when_the_revision_or_a_container_moves(revision_before, action, is_change):
+    assert plan(revision_before=revision_before, changes=(Change("web", action),)).changes_anything is is_change

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import io
+import os
+
+import pytest
+from report_values import screen_of, shown
+
+from saturn_orchestrator.report.style import (
+    LOOKS,
+    age_text,
+    can_redraw,
+    console,
+    counted,
+    duration_text,
+    revision_move,
+    short_revision,
+    show,
+    tally,
+    unbroken,
+    verbatim,
+    word_text,
+)
+from saturn_orchestrator.state.model import Status
+
+HOSTILE = "[red]x[/red] :smile: \x1b[31m\u202eabc\r\n[/]"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        (0, "0.0 s"),
+        (9.84, "9.8 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 0 s"),
+        (192, "3 min 12 s"),
+        (3599.7, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+        (-3.0, "0.0 s"),
+        (float("nan"), "-"),
+        (float("inf"), "-"),
+    ],
+)
+def test_duration_text_names_the_unit(seconds, text):
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        (-90, "just now"),
+        (4, "just now"),
+        (59, "59 s ago"),
+        (300, "5 min ago"),
+        (3 * 3600, "3 h ago"),
+        (47 * 3600, "47 h ago"),
+        (72 * 3600, "3 days ago"),
+    ],
+)
+def test_age_text_names_the_unit(seconds, text):
+    assert age_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        ("", "", "-"),
+        ("", "8be02d44ff", "8be02d44"),
+        ("3f2a91c0ff", "", "3f2a91c0"),
+        ("8be02d44ff", "8be02d44ff", "8be02d44"),
+        ("3f2a91c0ff", "8be02d44ff", "3f2a91c0 -> 8be02d44"),
+    ],
+)
+def test_revision_move_shows_two_only_when_it_moved(before, after, text):
+    assert revision_move(before, after) == text
+
+
+def test_words_are_counted():
+    assert [counted(0, "host"), counted(1, "host"), counted(3, "host")] == ["0 hosts", "1 host", "3 hosts"]
+    assert tally(["b", "a", "b", "odd_one"], ["a", "b", "c"]) == "1 a, 2 b, 1 odd one"
+    assert tally([], ["a"]) == ""
+    assert short_revision("") == "-"
+
+
+def test_every_status_has_a_look():
+    assert {status for status in Status if status not in LOOKS} == set()
+
+
+def test_a_word_stands_beside_every_symbol():
+    assert [word_text(status).plain.split(" ", 1)[1] for status in Status] == [str(status) for status in Status]
+
+
+@pytest.mark.parametrize("made", [verbatim, unbroken])
+def test_hostile_text_is_shown_as_typed_without_controls(made):
+    assert shown(made(HOSTILE)) == "[red]x[/red] :smile: [31mabc  [/]\n"
+
+
+def test_a_command_is_never_broken_by_a_narrow_screen():
+    command = "saturn deploy --hosts chelsty,solaria,vps --resume"
+    assert shown(unbroken(command), width=20) == command + "\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+def test_an_old_terminal_gets_stand_ins_of_the_same_width(encoding):
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding)
+    show(console(stream, environ={}, width=80), verbatim("✔ ✘ … | 表 |"))
+    stream.flush()
+    assert (
+        raw.getvalue()
+        == {
+            "ascii": b"+ x . | ?? |\n",
+            "latin-1": b"+ x . | ?? |\n",
+            "cp437": b"+ x . | ?? |\n",
+        }[encoding]
+    )
+
+
+def test_lone_surrogates_do_not_break_a_utf8_screen():
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="utf-8")
+    show(console(stream, environ={}, width=80), "caf\udce9 é")
+    stream.flush()
+    assert raw.getvalue() == "caf? é\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("environ", "output"),
+    [
+        ({"TERM": "xterm-256color"}, "\x1b[32m✔ changed\x1b[0m\n"),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, "✔ changed\n"),
+        ({"TERM": "dumb"}, "✔ changed\n"),
+    ],
+)
+def test_colour_obeys_the_environment(environ, output):
+    stream = Terminal()
+    show(console(stream, environ=environ, width=80, height=24), word_text("changed"))
+    assert stream.getvalue() == output
+
+
+@pytest.mark.parametrize(("term", "redraws"), [("xterm", True), ("dumb", False), ("unknown", False)])
+def test_only_a_capable_terminal_can_be_redrawn(term, redraws):
+    assert can_redraw(console(Terminal(), environ={"TERM": term}, width=80, height=24)) is redraws
+    assert not can_redraw(screen_of(io.StringIO(), TERM=term))
+
+
+def test_a_log_that_wants_colour_is_not_redrawn():
+    assert not can_redraw(screen_of(io.StringIO(), TERM="xterm", FORCE_COLOR="1"))
+
+
+def test_a_dumb_terminal_has_the_width_that_is_asked_for():
+    assert console(Terminal(), environ={"TERM": "dumb"}, width=40).width == 40
+
+
+def test_a_console_falls_silent_when_its_reader_leaves():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        screen = console(stream, environ={}, width=80)
+        show(screen, "first")
+        show(screen, "second")
+        assert screen.quiet

@@ -1,0 +1,202 @@
+"""The conversation over a channel in memory; over real ones see tests/contract/test_session_contract.py."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saturn_orchestrator import events
+from saturn_orchestrator.errors import ExecutorRefused, SaturnError, SessionLost
+from saturn_orchestrator.events import Line, LogLine, Malformed, Request
+from saturn_orchestrator.plan.order import node_order
+from saturn_orchestrator.session.payload import Payload
+from saturn_orchestrator.session.stream import Conversation, Framer
+from support import build
+from support.build import RUN, facts, node_event
+
+SHIPPED = Payload(b"zip bytes", "digest")
+ASKED = Request("facts", RUN, node_order(build.host()))
+
+
+class MemoryChannel:
+    """A Channel whose far side has said everything already."""
+
+    def __init__(self, said: Iterable[bytes], last_words: str = "") -> None:
+        self._said = list(said)
+        self.last_words = last_words
+        self.written: list[bytes] = []
+        self.is_closed = False
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    async def read(self) -> bytes:
+        return self._said.pop(0) if self._said else b""
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+def struct(event: object) -> bytes:
+    return b"[STRUCT] " + events.encode(event).encode() + b"\n"
+
+
+def answer(channel: MemoryChannel, *, asks: int = 1) -> list[list[Line]]:
+    async def story() -> list[list[Line]]:
+        conversation = Conversation("alpha", channel, SHIPPED)
+        return [[line async for line in conversation.ask(ASKED)] for _ in range(asks)]
+
+    return asyncio.run(story())
+
+
+def error_of(channel: MemoryChannel) -> SaturnError:
+    with pytest.raises(SaturnError) as caught:
+        answer(channel)
+    return caught.value
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+def framed(pieces: Iterable[bytes]) -> list[bytes]:
+    framer = Framer()
+    return [line for piece in pieces for line in framer.feed(piece)]
+
+
+def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+
+
+lengths = st.sampled_from((0, 1, 5, events.MAX_LINE - 1, events.MAX_LINE, events.MAX_LINE + 1, events.MAX_LINE + 2, 200_000))
+
+
+@given(st.lists(lengths, max_size=5), st.lists(st.integers(0, 1_200_000), max_size=8))
+def test_a_framer_gives_the_same_lines_however_the_bytes_are_cut(sizes, cuts):
+    lines = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
+    expected = [line[: events.MAX_LINE + 1] for line in lines]
+
+    assert framed(pieces(b"".join(line + b"\n" for line in lines), cuts)) == expected
+
+
+@given(st.binary(max_size=60), st.lists(st.integers(0, 60), max_size=10))
+def test_a_framer_gives_the_lines_of_any_bytes(data, cuts):
+    assert framed(pieces(data, cuts)) == data.split(b"\n")[:-1]
+
+
+def test_a_framer_keeps_little_of_a_line_without_end():
+    framer = Framer()
+    lines = [line for _ in range(1600) for line in framer.feed(b"x" * 65536)]
+
+    assert [len(line) for line in lines] == [events.MAX_LINE + 1]
+    assert len(framer._rest) <= events.MAX_LINE
+    assert framer.feed(b"tail\nnext\n") == [b"next"]
+
+
+# --- the conversation -------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_what_lies_between_have_and_end():
+    channel = MemoryChannel([b"Welcome!\n[SATURN] have\n" + struct(facts()) + b"a warning\n[SATURN] end\n"])
+
+    assert answer(channel) == [[facts(), LogLine("a warning")]]
+    assert channel.written == [events.encode(ASKED).encode() + b"\n"]
+
+
+def test_login_noise_is_no_answer_even_when_it_looks_like_one():
+    channel = MemoryChannel([struct(facts(revision="forged")), b"[SATURN] end\n", b"[SATURN] have\n", struct(facts()), b"[SATURN] end\n"])
+
+    assert answer(channel) == [[facts()]]
+
+
+def test_a_second_answer_follows_in_the_same_session():
+    first, second = facts(revision="a"), facts(revision="b")
+    channel = MemoryChannel(
+        [b"[SATURN] have\n" + struct(first) + b"[SATURN] end\n", struct(second), b"[SATURN] ", b"end\n"]
+    )
+
+    assert answer(channel, asks=2) == [[first], [second]]
+
+
+def test_the_payload_is_sent_when_the_node_needs_it():
+    channel = MemoryChannel([b"[SATURN] need\n", b"[SATURN] have\n[SATURN] end\n"])
+
+    assert answer(channel) == [[]]
+    assert channel.written == [events.encode(ASKED).encode() + b"\n", b"PAYLOAD\nzip bytes"]
+
+
+def test_a_node_that_has_the_payload_gets_it_no_more():
+    channel = MemoryChannel([b"[SATURN] have\n[SATURN] need\n[SATURN] end\n"])
+
+    answer(channel)
+
+    assert len(channel.written) == 1
+
+
+def test_a_node_cannot_speak_for_another_host_or_run():
+    lies = [facts(host="beta"), facts(run="another"), node_event(events.Goodbye, 2, host="beta", outcome="success")]
+    said = b"[SATURN] have\n" + b"".join(map(struct, lies)) + struct(facts()) + b"[SATURN] end\n"
+
+    assert answer(MemoryChannel([said])) == [
+        [
+            Malformed(f"facts of beta, run {RUN}", "speaks for another host or run"),
+            Malformed("facts of alpha, run another", "speaks for another host or run"),
+            Malformed(f"goodbye of beta, run {RUN}", "speaks for another host or run"),
+            facts(),
+        ]
+    ]
+
+
+@pytest.mark.parametrize(
+    "said, code, message",
+    [
+        (b"[SATURN] refused no_python\n", "no_python", "there is no python3 on the node"),
+        (b"[SATURN] refused python_too_old 3.6\n", "python_too_old", "the node's python3 is 3.6, the executor needs 3.8 or newer"),
+        (b"[SATURN] refused payload_damaged ab12\n", "payload_damaged", "the executor did not arrive whole (digest ab12)"),
+        (b"[SATURN] refused \x1b[1mbad moon\n", "[1mbad", "the bootstrap refused: [1mbad moon"),
+    ],
+)
+def test_a_refusal_of_the_bootstrap_is_an_error_with_its_code(said, code, message):
+    error = error_of(MemoryChannel([said]))
+
+    assert (type(error), error.code, error.message) == (ExecutorRefused, code, message)
+
+
+@pytest.mark.parametrize(
+    "last_words, code, message",
+    [
+        ("", "executor_failed", "the executor did not start: the shell closed without a word"),
+        ("Killed\x07\n", "executor_failed", "the executor did not start: Killed"),
+        ("sudo: a password is required\n", "become_denied", "sudo was denied: sudo: a password is required"),
+    ],
+)
+def test_a_channel_that_ends_before_the_executor_speaks_is_a_refusal(last_words, code, message):
+    error = error_of(MemoryChannel([b"motd\n"], last_words))
+
+    assert (type(error), error.code, error.message) == (ExecutorRefused, code, message)
+
+
+def test_a_channel_that_ends_in_an_answer_is_a_lost_session_with_its_last_words():
+    error = error_of(MemoryChannel([b"[SATURN] have\n", struct(facts())], "Connection \x1b[31mreset\n"))
+
+    assert (type(error), error.message, error.notes) == (SessionLost, "the connection broke", ("Connection [31mreset",))
+
+
+def test_tell_writes_a_request_without_waiting_for_an_answer():
+    channel = MemoryChannel([])
+
+    Conversation("alpha", channel, SHIPPED).tell(ASKED)
+
+    assert channel.written == [events.encode(ASKED).encode() + b"\n"]
+
+
+def test_close_hangs_up():
+    channel = MemoryChannel([])
+
+    asyncio.run(Conversation("alpha", channel, SHIPPED).close())
+
+    assert channel.is_closed

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saturn_orchestrator import events
+from saturn_orchestrator.journal import Journal, replay, state_folder
+from saturn_orchestrator.state.model import RunState, Status
+from saturn_orchestrator.state.reduce import reduce_run
+from support.build import AT, NEW, NODE_TYPES, RUN, any_event, instances, node_event, own_event, run_state, run_story
+
+
+def never(sentence: str) -> None:
+    raise AssertionError(sentence)
+
+
+def journalled(file: Path, run: RunState, told: list[tuple[str, events.Event]]) -> RunState:
+    """Live: reduce and note every event, in order."""
+    journal = Journal(file, "inventory/topology.yaml", never)
+    journal.opened(run)
+    for host, event in told:
+        run = reduce_run(run, host, event)
+        journal.noted(host, event, run)
+    journal.closed(run)
+    return run
+
+
+def without_surplus(run: RunState | None) -> RunState:
+    """The state but for the count of what was kept out of it: a journal holds no event that the run did not take."""
+    assert run
+    return replace(run, hosts={name: replace(host, surplus=0) for name, host in run.hosts.items()})
+
+
+def story(host: str) -> list[tuple[str, events.Event]]:
+    opening = (
+        own_event(events.SessionOpening), own_event(events.SessionOpened),
+        own_event(events.HostPlanned), own_event(events.HostConfirmed, by="ada"),
+    )  # fmt: skip
+    return [(host, event) for event in (*opening, *run_story(host))]
+
+
+def test_replay_gives_the_state_that_the_run_had(tmp_path):
+    interleaved = [each for pair in zip(story("alpha"), story("beta"), strict=True) for each in pair]
+
+    live = journalled(tmp_path / "journal.db", run_state("beta", "alpha"), interleaved)
+
+    assert replay(tmp_path / "journal.db", RUN) == live
+    assert [host.status for host in live.hosts.values()] == [Status.CHANGED, Status.CHANGED]
+
+
+ORDERED = [event for _, event in story("alpha")[:5]]
+names = st.sampled_from(("alpha", "beta"))
+events_of_a_node = st.one_of(*(instances(kind) for kind in NODE_TYPES)).filter(lambda event: event.seq >= 1)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return tmp_path_factory.mktemp("journal") / "journal.db"
+
+
+numbers = iter(range(1_000_000))
+
+
+@given(st.lists(st.tuples(names, any_event), max_size=15), st.lists(st.tuples(names, events_of_a_node), max_size=25))
+def test_replay_is_the_live_state_for_any_events(file, before, told):
+    run = replace(run_state("alpha", "beta"), run=f"run-{next(numbers)}")
+    sane = [(host, event) for host, event in before if events.is_own(event) or event.seq >= 1]
+    begun = [(host, event) for event in ORDERED for host in ("alpha", "beta")]
+
+    live = journalled(file, run, [*sane, *begun, *told])
+
+    assert without_surplus(replay(file, run.run)) == without_surplus(live)
+
+
+def test_an_event_that_came_too_early_does_not_shadow_the_real_one(tmp_path):
+    early = ("alpha", node_event(events.Goodbye, 6, outcome="failed"))
+
+    live = journalled(tmp_path / "journal.db", run_state(), [early, *story("alpha")])
+
+    assert live.hosts["alpha"].status is Status.CHANGED
+    assert without_surplus(replay(tmp_path / "journal.db", RUN)) == without_surplus(live)
+
+
+def test_replay_of_an_unknown_run_is_none(tmp_path):
+    journalled(tmp_path / "journal.db", run_state(), [])
+
+    assert replay(tmp_path / "journal.db", "another") is None
+
+
+def test_heartbeats_are_not_journalled(tmp_path):
+    journalled(tmp_path / "journal.db", run_state(), [*story("alpha"), ("alpha", node_event(events.Heartbeat, 9))])
+
+    assert "heartbeat" not in rows(tmp_path / "journal.db", "SELECT type FROM events")
+
+
+def rows(file: Path, query: str) -> list[object]:
+    with closing(sqlite3.connect(file)) as database:
+        return [row[0] if len(row) == 1 else row for row in database.execute(query)]
+
+
+def test_a_run_is_noted_with_its_end(tmp_path):
+    journalled(tmp_path / "journal.db", run_state(), story("alpha"))
+
+    query = "SELECT run, revision, started_at, inventory, outcome, exit_code, finished_at > started_at FROM runs"
+    assert rows(tmp_path / "journal.db", query) == [(RUN, NEW, AT, "inventory/topology.yaml", "success", 0, 1)]
+
+
+def test_a_run_that_was_left_has_no_end(tmp_path):
+    journalled(tmp_path / "journal.db", run_state(), story("alpha")[:5])
+
+    assert rows(tmp_path / "journal.db", "SELECT finished_at, outcome, exit_code FROM runs") == [("", "", None)]
+
+
+def test_the_events_of_a_node_keep_their_seq_and_the_controllers_count_down(tmp_path):
+    journalled(tmp_path / "journal.db", run_state(), story("alpha"))
+
+    assert rows(tmp_path / "journal.db", "SELECT seq FROM events ORDER BY rowid") == [-1, -2, -3, -4, 1, 2, 3, 4, 5, 6]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from saturn_orchestrator import events
+from saturn_orchestrator.journal import Journal
+from saturn_orchestrator.state.model import HostState, RunState
+from support.build import AT, NEW, node_event
+
+run = RunState.of(sys.argv[2], NEW, ["alpha"], AT)
+journal = Journal(Path(sys.argv[1]), "topology.yaml", sys.exit)
+journal.opened(run)
+print("open", flush=True)
+sys.stdin.readline()
+for seq in range(1, 201):
+    event = node_event(events.Log, seq, text=f"line {seq}")
+    journal.noted("alpha", event, run.with_host(HostState("alpha", last_seq=seq)))
+journal.closed(run)
+"""
+
+
+def test_two_processes_write_one_journal_at_the_same_time(tmp_path):
+    file = tmp_path / "journal.db"
+    tests = Path(__file__).parents[1]
+    writers = [
+        subprocess.Popen(
+            (sys.executable, "-c", WRITER, str(file), name),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tests,
+        )
+        for name in ("first", "second")
+    ]  # fmt: skip
+    said = [writer.stdout.readline() for writer in writers]
+    ends = [writer.communicate("go\n", timeout=60) for writer in writers]
+
+    assert (said, [writer.returncode for writer in writers]) == (["open\n"] * 2, [0, 0]), ends
+    assert rows(file, "SELECT run, count(*) FROM events GROUP BY run") == [("first", 200), ("second", 200)]
+
+
+def test_a_damaged_journal_is_set_aside_whole(tmp_path):
+    file = tmp_path / "journal.db"
+    file.write_bytes(b"this is no database " * 400)
+    said: list[str] = []
+
+    Journal(file, "topology.yaml", said.append).closed(run_state())
+
+    (aside,) = tmp_path.glob("journal.db.damaged-*")
+    assert aside.read_bytes() == b"this is no database " * 400
+    assert len(said) == 1
+    assert said[0].startswith(f"the journal {file} was damaged")
+    assert said[0].endswith(f"it was set aside as {aside.name}, and a new one begun")
+    assert rows(file, "SELECT count(*) FROM runs") == [0]
+
+
+def test_a_journal_of_a_newer_saturn_is_left_alone(tmp_path):
+    file = tmp_path / "journal.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA user_version = 9")
+    said: list[str] = []
+
+    journalled_to(Journal(file, "topology.yaml", said.append))
+
+    assert said == [f"this run is not journalled: {file}: it was written by a newer saturn (schema 9)"]
+    assert rows(file, "SELECT count(*) FROM sqlite_master") == [0]
+
+
+def journalled_to(journal: Journal) -> None:
+    run = run_state()
+    journal.opened(run)
+    for host, event in story("alpha"):
+        run = reduce_run(run, host, event)
+        journal.noted(host, event, run)
+    journal.closed(run)
+
+
+def test_a_journal_that_cannot_be_made_warns_once_and_stops_nothing(tmp_path):
+    (tmp_path / "saturn").write_text("a file where the folder should be")
+    said: list[str] = []
+
+    journalled_to(Journal(tmp_path / "saturn" / "journal.db", "topology.yaml", said.append))
+
+    assert len(said) == 1
+    assert said[0].startswith(f"this run is not journalled: {tmp_path / 'saturn' / 'journal.db'}: ")
+
+
+def test_a_journal_that_breaks_in_the_middle_warns_once_and_stops_nothing(tmp_path):
+    file = tmp_path / "journal.db"
+    said: list[str] = []
+    journal = Journal(file, "topology.yaml", said.append)
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("DROP TABLE events")
+
+    journalled_to(journal)
+
+    assert said == ["the journal cannot be written any more: no such table: events"]
+
+
+@pytest.mark.parametrize(
+    "environ, folder",
+    [({"XDG_STATE_HOME": "/srv/state"}, "/srv/state/saturn"), ({}, str(Path.home() / ".local/state/saturn"))],
+)
+def test_the_state_folder_follows_the_environment(environ, folder):
+    assert state_folder(environ) == Path(folder)
+
+
+def test_the_journals_folder_is_the_persons_own(tmp_path):
+    Journal(tmp_path / "state" / "journal.db", "topology.yaml", never).closed(run_state())
+
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from graphlib import TopologicalSorter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saturn_orchestrator.topology.order import cycles, deploy_order
+
+NAMES = ("a", "b", "c", "d", "e", "f")
+acyclic = st.fixed_dictionaries(
+    {name: st.sets(st.sampled_from(NAMES[:index] or "-")) for index, name in enumerate(NAMES)}
+)
+graphs = st.dictionaries(st.sampled_from(NAMES), st.lists(st.sampled_from(NAMES), unique=True))
+
+
+@pytest.mark.parametrize(
+    ("listed", "depends_on", "ordered"),
+    [
+        ("cab", {}, "cab"),
+        ("abc", {"a": ["c"]}, "cab"),
+        ("abcd", {"b": ["d"], "d": ["c"]}, "acdb"),
+        ("ab", {"a": ["elsewhere"]}, "ab"),
+    ],
+)
+def test_deploy_order_moves_a_dependency_just_before_its_first_need(
+    listed: str, depends_on: dict[str, list[str]], ordered: str
+):
+    assert deploy_order(listed, depends_on) == tuple(ordered)
+
+
+@given(st.permutations(NAMES), acyclic)
+def test_deploy_order_puts_every_service_after_what_it_needs(listed: list[str], depends_on: dict[str, set[str]]):
+    ordered = deploy_order(listed, {name: sorted(needed) for name, needed in depends_on.items()})
+    assert sorted(ordered) == sorted(listed)
+    assert all(
+        ordered.index(need) < ordered.index(name) for name in NAMES for need in depends_on[name] if need in NAMES
+    )
+
+
+@given(graphs)
+def test_deploy_order_holds_every_service_once_even_in_a_circle(depends_on: dict[str, list[str]]):
+    assert sorted(deploy_order(NAMES, depends_on)) == list(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("depends_on", "found"),
+    [
+        ({"a": ["b"], "b": ["c"]}, ()),
+        ({"a": ["a"]}, (("a", "a"),)),
+        ({"a": ["b"], "b": ["a"]}, (("a", "b", "a"),)),
+        ({"a": ["b"], "b": ["c"], "c": ["b"]}, (("b", "c", "b"),)),
+        ({"a": ["b"], "b": ["a"], "c": ["d"], "d": ["c"]}, (("a", "b", "a"), ("c", "d", "c"))),
+    ],
+)
+def test_cycles_are_named_in_full_and_once(depends_on: dict[str, list[str]], found: tuple[tuple[str, ...], ...]):
+    assert cycles(NAMES, depends_on) == found
+
+
+@given(graphs)
+def test_cycles_are_found_exactly_when_there_is_no_order(depends_on: dict[str, list[str]]):
+    found = cycles(NAMES, depends_on)
+    assert all(after in depends_on[before] for cycle in found for before, after in pairwise(cycle))
+    sorter = TopologicalSorter(depends_on)
+    if found:
+        with pytest.raises(ValueError, match="cycle"):
+            sorter.prepare()
+    else:
+        sorter.prepare()

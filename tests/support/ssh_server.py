@@ -1,0 +1,96 @@
+"""A real SSH server on a port of its own: own host key, one authorised key, and an exec that really runs the command."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+from saturn_orchestrator.topology.model import Host, Ssh
+from support import build
+
+
+@dataclass(frozen=True)
+class SshServer:
+    """Where the server listens, its keys as files, and how to speak of it as a host."""
+
+    port: int
+    folder: Path
+    host_key: asyncssh.SSHKey
+
+    def host(self, **ssh: object) -> Host:
+        """A host that trusts this server's key and owns the authorised one."""
+        known_hosts = self.folder / "known_hosts"
+        known_hosts.write_bytes(f"[127.0.0.1]:{self.port} ".encode() + self.host_key.export_public_key())
+        options = {
+            "user": "homelab", "port": self.port, "identity_file": self.folder / "id_ed25519",
+            "known_hosts": known_hosts, "connect_timeout_s": 10.0, **ssh,
+        }  # fmt: skip
+        root = self.folder / "root"
+        return build.host(address="127.0.0.1", root=str(root), ssh=Ssh(**options))
+
+
+def new_identity(file: Path) -> asyncssh.SSHKey:
+    """A fresh key, with its private half in the file."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    key.write_private_key(file)
+    return key
+
+
+@asynccontextmanager
+async def ssh_server(
+    folder: Path, *, environ: Mapping[str, str] | None = None, rewritten: Callable[[str], str] = str
+) -> AsyncIterator[SshServer]:
+    """The server, while the block lasts. `rewritten` may put another command in place of the one that was sent."""
+    host_key = asyncssh.generate_private_key("ssh-ed25519")
+    authorised = folder / "authorized_keys"
+    authorised.write_bytes(new_identity(folder / "id_ed25519").export_public_key())
+    running: set[asyncio.subprocess.Process] = set()
+
+    async def execute(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        child = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", rewritten(process.command or ""),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, **(environ or {})},
+        )  # fmt: skip
+        running.add(child)
+        await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+        status = await child.wait()
+        running.discard(child)
+        process.exit(max(status, 0))
+
+    server = await asyncssh.create_server(
+        asyncssh.SSHServer, "127.0.0.1", 0, server_host_keys=[host_key], authorized_client_keys=str(authorised),
+        process_factory=execute, encoding=None,
+    )  # fmt: skip
+    try:
+        yield SshServer(server.get_port(), folder, host_key)
+    finally:
+        server.close()
+        for child in running:
+            child.kill()
+        await server.wait_closed()
+
+
+@asynccontextmanager
+async def tcp_server(answer: Callable[[asyncio.StreamWriter], None]) -> AsyncIterator[int]:
+    """The port of something that accepts a connection and is no SSH server: `answer` does with it what it likes."""
+    writers: list[asyncio.StreamWriter] = []
+
+    def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        answer(writer)
+
+    server = await asyncio.start_server(accepted, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
+        await server.wait_closed()
