@@ -3,16 +3,16 @@
 Target: at most 2.5 times. Printed, never asserted: machines are noisy, a ratio of one run is what can be compared.
 """
 
-import os
 import shutil
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 ROUNDS = 15
-BESIDE = os.path.join(os.path.dirname(sys.executable), "saturn")
-SATURN = BESIDE if os.path.exists(BESIDE) else shutil.which("saturn") or "saturn"
+BESIDE = Path(sys.executable).with_name("saturn")
+SATURN = str(BESIDE) if BESIDE.exists() else shutil.which("saturn") or "saturn"
 COMMANDS = {
     "python -I -c pass": (sys.executable, "-I", "-c", "pass"),
     'python -c "import click"': (sys.executable, "-c", "import click"),
@@ -36,7 +36,8 @@ def main() -> None:
     median = {name: statistics.median(each) for name, each in taken.items()}
     print(f"start-up, median of {ROUNDS} interleaved rounds")
     for name, value in median.items():
-        print(f"  {name:<26} {value * 1000:7.1f} ms  (min {min(taken[name]) * 1000:.1f}, max {max(taken[name]) * 1000:.1f})")
+        low, high = min(taken[name]) * 1000, max(taken[name]) * 1000
+        print(f"  {name:<26} {value * 1000:7.1f} ms  (min {low:.1f}, max {high:.1f})")
     ratio = median["saturn --help"] / median['python -c "import click"']
     print(f"  saturn --help / import click = {ratio:.2f}  (target: at most 2.5)")
 

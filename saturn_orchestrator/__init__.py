@@ -2,10 +2,11 @@
 
 The folders are the steps of the flow, met once and in this order:
 
-    topology.yaml -- topology: load, select --> hosts -- session: facts --> plan: build --> report: plan_view --> a person
-      -- yes --> rollout: one task a host --> session: ship, start, follow == stdin: requests ==> saturn_node on the node
-      <== stdout: [STRUCT] == events: decode --> (host, event) on one queue --> rollout.runner, the only consumer
-      --> state: reduce --> RunState --> sinks: report and journal --> state: outcome --> exit code
+    topology.yaml -- topology: load, select --> hosts -- session: facts --> plan: build --> report: plan_view
+      --> a person -- yes --> rollout: one task a host --> session: ship, start, follow
+      == stdin: requests ==> saturn_node on the node == stdout: [STRUCT] ==> events: decode
+      --> (host, event) on one queue --> rollout.runner, the only consumer --> state: reduce --> RunState
+      --> sinks: report and journal --> state: outcome --> exit code
 
     journal.replay --> the same reduce --> the same RunState
 

@@ -24,7 +24,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class InventoryFinding:
-    """One thing wrong in the inventory. file: as the person would type it. line: from 1, 0 when unknown. key: a path like hosts.vps.address."""
+    """One thing wrong in the inventory.
+
+    file: as a person would type it. line: from 1, 0 when unknown. key: a path like hosts.vps.address.
+    """
 
     file: str
     line: int

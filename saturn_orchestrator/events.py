@@ -195,7 +195,10 @@ class HostCancelled:
 
 @dataclass(frozen=True)
 class RunLost:
-    """The run's end is not known here. working: the line broke and the node may go on; else its worker vanished. Final."""
+    """The run's end is not known here. Final.
+
+    working: the line broke and the node may go on; else its worker vanished.
+    """
 
     at: str
     code: str

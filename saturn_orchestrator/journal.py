@@ -6,7 +6,6 @@ which they were reduced, so that a replay reduces to the very state that the run
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -130,7 +129,7 @@ def _opened(file: Path, warn: Callable[[str], None]) -> sqlite3.Connection:
         if isinstance(error, sqlite3.OperationalError):
             raise
         aside = file.with_name(f"{file.name}.damaged-{events.now().replace(':', '')}")
-        os.replace(file, aside)
+        file.replace(aside)
         warn(f"the journal {file} was damaged ({error}); it was set aside as {aside.name}, and a new one begun")
         return _prepared(file)
 

@@ -10,7 +10,7 @@ import re
 import shutil
 from typing import Callable, Iterator, NamedTuple
 
-from . import git, proc
+from . import git, proc, state
 from .errors import NodeError
 from .wire import NodeOrder
 
@@ -31,19 +31,22 @@ class Reached(NamedTuple):
 def bring(order: NodeOrder, revision: str, tell: Callable[[str], None]) -> Reached:
     """Bring the checkout to the revision. `tell` takes what a person should read meanwhile."""
     if not git.is_revision(revision):
-        raise NodeError("bad_request", f"{revision!r} is not a full commit id", "saturn plan")
+        raise NodeError("bad_request", f"{revision!r} is not a full commit id", "saturn deploy")
     if not _is_checkout(order.checkout):
         _clone(order, tell)
-        before = ""
+        before, was_cut = "", True
     else:
         for repaired in _repair(order.checkout, order.branch):
             tell(repaired)
-        before = _clean_head(order.checkout)
+        was_cut = os.path.exists(_intent(order.checkout))
+        before = _head(order.checkout)
+        if before and not was_cut:
+            _require_clean(order.checkout)
         _set_origin(order)
     unreachable = _fetch(order, revision, tell) if order.origin else ""
     if not git.has_commit(order.checkout, revision):
         raise _absent(order, revision, unreachable)
-    git.tell(order.checkout, "checkout", "-q", "-B", order.branch, revision, "--")
+    _move(order, revision, was_cut)
     if unreachable:
         return Reached(before, revision, "cache", stale=True, message=unreachable)
     return Reached(before, revision, "origin" if order.origin else "cache")
@@ -77,6 +80,7 @@ def _clone(order: NodeOrder, tell: Callable[[str], None]) -> None:
         finished = git.transfer(git.clone_argv(order.origin, temporary), tell)
         if not finished.ok:
             raise _unreachable(order, finished)
+        _write_intent(temporary)
         if os.path.isdir(order.checkout):
             os.rmdir(order.checkout)
         os.rename(temporary, order.checkout)
@@ -144,17 +148,38 @@ def _restore_ref(folder: str, path: str) -> None:
         os.unlink(path)
 
 
-def _clean_head(checkout: str) -> str:
-    """The commit that is checked out; files that a person changed are an error, never overwritten."""
+def _intent(checkout: str) -> str:
+    """The file that stands while git moves the files: a difference then is unfinished work of ours."""
+    return os.path.join(checkout, ".git", "saturn_moving")
+
+
+def _write_intent(checkout: str) -> None:
+    if os.path.isdir(os.path.join(checkout, ".git")):
+        state.write_text(_intent(checkout), "saturn moves this checkout")
+
+
+def _move(order: NodeOrder, revision: str, was_cut: bool) -> None:
+    """Bring the files to the revision. Only after a cut are files overwritten: they were clean when it began."""
+    _write_intent(order.checkout)
+    force = ("--force",) if was_cut else ()
+    git.tell(order.checkout, "checkout", "-q", *force, "-B", order.branch, revision, "--")
+    if os.path.exists(_intent(order.checkout)):
+        os.unlink(_intent(order.checkout))
+
+
+def _head(checkout: str) -> str:
+    """The commit that is checked out, "" when there is none yet."""
     finished = git.ask(checkout, "rev-parse", "--git-dir")
     if not finished.ok:
         raise git.broken(checkout, finished.last_line, finished.tail)
-    head = git.head(checkout)
-    if not head:
-        return ""  # a clone that was cut before its first checkout: there is nothing to be dirty
+    return git.head(checkout)
+
+
+def _require_clean(checkout: str) -> None:
+    """Files that a person changed are an error, never overwritten."""
     dirty = git.dirty_files(checkout)
     if not dirty:
-        return head
+        return
     more = f" and {len(dirty) - _DIRTY_MAX} more" if len(dirty) > _DIRTY_MAX else ""
     message = "{} has changes that git does not know: {}{}".format(checkout, ", ".join(dirty[:_DIRTY_MAX]), more)
     raise NodeError("checkout_dirty", message, f"git -C {checkout} status", tail=dirty[:_DIRTY_MAX])

@@ -37,6 +37,7 @@ class Executor(NamedTuple):
         return self.digest[:16]
 
 
+UPGRADE = "upgrade saturn on the controller, then try again"
 END = b"[SATURN] end\n"
 """Ends every answer. An answer that ends without a goodbye is a run whose worker died; no end at all, a broken line."""
 
@@ -75,14 +76,16 @@ def _understood(line: str) -> Request:
     try:
         request = wire.decode_request(line)
     except ValueError as error:
-        raise NodeError("bad_request", str(error), "saturn doctor") from error
+        raise NodeError("bad_request", str(error), UPGRADE) from error
     if request.protocol > wire.PROTOCOL:
         message = f"the request speaks protocol {request.protocol}, this executor {wire.PROTOCOL}"
-        raise NodeError("protocol_mismatch", message, "saturn doctor")
+        raise NodeError("protocol_mismatch", message, UPGRADE)
     if request.verb not in _VERBS:
-        raise NodeError("bad_request", f"unknown verb {request.verb!r}", "saturn doctor")
+        raise NodeError(
+            "bad_request", f"unknown verb {request.verb!r}", UPGRADE
+        )
     if os.path.basename(request.run) != request.run or request.run.startswith("."):
-        raise NodeError("bad_request", f"{request.run!r} is not a run id", "saturn history")
+        raise NodeError("bad_request", f"{request.run!r} is not a run id", "saturn status")
     return request
 
 

@@ -123,7 +123,7 @@ def _up(task: Task, service: ServiceOrder) -> None:
     project = compose.project_of(task.order, service, task.paths)
     limit_s = task.order.up_timeout_s
     finished = compose.up(project, task.order.pull, limit_s, task.logger(service.name))
-    hint = f"saturn diagnose --hosts {task.order.host}"
+    hint = f"saturn deploy --hosts {task.order.host} --resume"
     if finished.cut:
         message = f"`up` of {service.name} took longer than {limit_s:.0f} s"
         raise NodeError("up_timeout", message, hint, service.name, finished.tail)

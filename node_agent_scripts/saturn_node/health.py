@@ -195,5 +195,5 @@ def _failure(task: Task, failed: Sequence[_Watched]) -> NodeError:
     first = failed[0]
     names = ", ".join(each.service.name for each in failed)
     message = f"{names} not well: {first.verdict.message}"
-    hint = f"saturn diagnose --hosts {task.order.host}"
+    hint = f"saturn deploy --hosts {task.order.host} --resume"
     return NodeError(first.verdict.code, message, hint, first.service.name if len(failed) == 1 else "")

@@ -21,7 +21,7 @@ STAGES = ("prepare", "validate", "deploy", "verify", "complete")
 """The stages of a run, in order. `diagnose` is not one of them: it runs by itself after a failure, or on demand."""
 
 MAX_TEXT = 2000
-"""Characters of one free text on the wire. A longer one is cut in the middle: the beginning names the thing, the end says why."""
+"""Characters of one free text on the wire. A longer one is cut in the middle: its begin names, its end explains."""
 
 MAX_TAIL = 40
 """Lines of evidence that travel with a failure; the log and the diagnostics file on the node hold the rest."""
@@ -83,7 +83,10 @@ class Request:
 
 @dataclass(frozen=True)
 class ContainerFact:
-    """One container of a service. state: docker's word (running, exited, ...). health: healthy, unhealthy, starting or "" (no check)."""
+    """One container of a service.
+
+    state: docker's word (running, exited, ...). health: healthy, unhealthy, starting or "" (no check).
+    """
 
     name: str
     service: str = ""
@@ -117,7 +120,7 @@ class ServiceFact:
 
 @dataclass(frozen=True)
 class LockFact:
-    """Who holds the node's lock: the run, the person, the machine it was ordered from, since when (RFC 3339), doing what."""
+    """Who holds the node's lock: the run, the person, the machine it was ordered from, since when, doing what."""
 
     run: str
     by: str = ""
@@ -141,7 +144,7 @@ class RunFact:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps a node from being deployed to (no docker, no git, ...): a stable code, a sentence, a way out."""
+    """Something that keeps a node from being deployed to: a stable code, a sentence, a way out."""
 
     code: str
     message: str
@@ -211,7 +214,7 @@ class StageSkipped:
 
 @dataclass(frozen=True)
 class StageFailed:
-    """A stage failed and the run ends here. tail: the last lines of what failed. service: "" when it was no single one."""
+    """A stage failed and the run ends here. tail: the last lines of what failed. service: "" when it is no one's."""
 
     seq: int
     at: str
@@ -258,7 +261,7 @@ class ServiceStarted:
 
 @dataclass(frozen=True)
 class ServiceFinished:
-    """deploy brought a service up. status: changed (a container was created, replaced, removed or started) | unchanged."""
+    """deploy brought a service up. status: changed (a container was made, replaced, removed or started) | unchanged."""
 
     seq: int
     at: str
@@ -287,7 +290,7 @@ class ServiceSkipped:
 
 @dataclass(frozen=True)
 class ServiceVerified:
-    """verify judged a service well. health: healthy (a check said so) | running (it has none) | finished (one-shot, exit 0)."""
+    """verify judged a service well. health: healthy (a check said so) | running (no check) | finished (exit 0)."""
 
     seq: int
     at: str
@@ -319,7 +322,7 @@ class ServiceFailed:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing validate found. severity: error (the host is blocked) | warning. file is relative to the checkout or absolute."""
+    """One thing validate found. severity: error (the host is blocked) | warning. file: in the checkout, or absolute."""
 
     seq: int
     at: str
@@ -413,7 +416,7 @@ class DiagnosticsCollected:
 
 @dataclass(frozen=True)
 class DiagnosticsPart:
-    """A piece of the diagnostics file, sent when a person asked for it with `diagnose`; the pieces in order make the file."""
+    """A piece of the diagnostics file, sent when a person asked for it; the pieces in order make the file."""
 
     seq: int
     at: str
@@ -426,7 +429,7 @@ class DiagnosticsPart:
 
 @dataclass(frozen=True)
 class Refused:
-    """The request was not begun. code says why (locked, root_unwritable, no_python, ...); a goodbye `refused` follows."""
+    """The request was not begun. code says why (locked, root_unwritable, ...); a goodbye `refused` follows."""
 
     seq: int
     at: str
@@ -441,7 +444,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Goodbye:
-    """The last event. outcome: success | failed | blocked | cancelled | refused. Without it a run is lost, whatever an exit status said."""
+    """The last event; without it a run is lost. outcome: success | failed | blocked | cancelled | refused."""
 
     seq: int
     at: str
@@ -476,7 +479,7 @@ Event = Union[
 ]
 
 FREE_TEXT = frozenset({"text", "message", "hint", "tail", "reason", "file", "key"})
-"""Fields that may hold anything a command printed: redacted and bounded at the sink. All others are saturn's own words."""
+"""Fields that may hold anything a command printed: redacted and bounded at the sink. Others are saturn's own words."""
 
 
 def encode(record: Any) -> str:
@@ -500,7 +503,8 @@ T = TypeVar("T")
 def _build(kind: Type[T], data: Dict[str, Any]) -> T:
     """A dataclass from a JSON object: unknown keys are dropped, lists become tuples, a missing key is a TypeError."""
     known = {each.name for each in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in known})
+    given = {key: value for key, value in data.items() if key in known}
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
 
 
 def decode_request(text: str) -> Request:
@@ -515,4 +519,4 @@ def decode_request(text: str) -> Request:
         node["services"] = [_build(ServiceOrder, each) for each in node.get("services", ())]
         return _build(Request, {**data, "node": _build(NodeOrder, node)})
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("not a request: {}".format(error)) from error
+        raise ValueError(f"not a request: {error}") from error

@@ -104,7 +104,7 @@ def _internal(error: Exception, task: Task) -> NodeError:
         return NodeError("disk_full", f"the disk below {task.paths.root} is full", f"df -h {task.paths.root}")
     tail = traceback.format_exc().splitlines()[-INTERNAL_TAIL:]
     message = f"saturn failed by a fault of its own: {error!r}"
-    return NodeError("internal_error", message, f"saturn diagnose --hosts {task.order.host}", tail=tail)
+    return NodeError("internal_error", message, f"saturn deploy --hosts {task.order.host} --resume", tail=tail)
 
 
 def _fail(task: Task, error: NodeError, executor: str) -> None:

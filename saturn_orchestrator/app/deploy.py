@@ -69,5 +69,5 @@ async def deploy(order: Deploy, ports: Ports) -> RunState:
         trace=ports.trace,
         slots=asyncio.Semaphore(order.topology.rollout.parallel),
     )
-    request = run_request(run.run, order.resume, order.controller)
-    return await roll_out(run, order.hosts, request, ways, ports.sinks, ports.stop)
+    orders = [(host, run_request(host, run.run, order.controller, resume=order.resume)) for host in order.hosts]
+    return await roll_out(run, orders, ways, ports.sinks, ports.stop)

@@ -71,5 +71,5 @@ def _kept(folder: Path, path: str, text: str) -> Path:
     descriptor, temporary = tempfile.mkstemp(dir=folder)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-    os.replace(temporary, target)
+    Path(temporary).replace(target)
     return target

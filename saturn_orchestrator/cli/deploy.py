@@ -13,7 +13,7 @@ from saturn_orchestrator.cli.options import Selection, loaded, selection_options
 @click.option("--yes", is_flag=True, help="Confirm every host beforehand; never implied.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document on standard output.")
 @click.pass_context
-def command(ctx: click.Context, selection: Selection, resume: bool, yes: bool, as_json: bool) -> int:  # noqa: FBT001
+def command(ctx: click.Context, selection: Selection, resume: bool, yes: bool, as_json: bool) -> int:
     """Show what would change on each host, ask before each, then deploy to all in parallel.
 
     \b

@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
 @click.option("--verbose", is_flag=True, help="Show tracebacks and what is otherwise left out.")
 @click.version_option(__version__, prog_name="saturn")
 @click.pass_context
-def saturn(ctx: click.Context, inventory: Path | None, verbose: bool) -> None:  # noqa: FBT001
+def saturn(ctx: click.Context, inventory: Path | None, verbose: bool) -> None:
     """Deploys a homelab of Docker Compose machines: plan, confirm each host, roll out."""
     ctx.obj = {"inventory": inventory, "verbose": verbose}
 

@@ -11,7 +11,7 @@ from saturn_orchestrator.cli.options import Selection, loaded, selection_options
 @selection_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:  # noqa: FBT001
+def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:
     """Show where every node stands: reachability, revision, last run, services. All hosts unless some are chosen."""
     import asyncio
     import sys

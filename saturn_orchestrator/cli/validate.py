@@ -10,7 +10,7 @@ from saturn_orchestrator.cli.options import topology_file
 @click.command("validate")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> int:  # noqa: FBT001
+def command(ctx: click.Context, as_json: bool) -> int:
     """Check the inventory and its services on this machine. No host is touched."""
     import sys
 

@@ -131,5 +131,3 @@ def person() -> str:
 def machine() -> str:
     """The name of the machine that the order comes from."""
     return platform.node() or "unknown"
-
-

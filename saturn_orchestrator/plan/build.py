@@ -84,7 +84,8 @@ def _warnings(facts: Facts, services: tuple[str, ...], wanted: Wanted) -> tuple[
         found.append(f"the checkout was changed by hand ({', '.join(facts.dirty[:3])}): prepare will refuse it")
     for service in facts.services:
         if service.missing_env:
-            found.append(f"{service.name}: no value for {', '.join(service.missing_env)} in its .env: validate will block")
+            names = ", ".join(service.missing_env)
+            found.append(f"{service.name}: no value for {names} in its .env: validate will block")
         if service.name in services and service.state == "restarting":
             found.append(f"{service.name} is restarting again and again already")
         elif service.health == "unhealthy":

@@ -5,14 +5,14 @@ from __future__ import annotations
 from saturn_orchestrator.state.model import HostState, Status
 
 
-def next_command(run: str, host: HostState) -> str:
+def next_command(host: HostState) -> str:
     """What a person should type about this host; "" when it succeeded. A hint that came with the error goes first."""
     if host.status.is_success:
         return ""
     if host.error and host.error.hint:
         return host.error.hint
     if host.status in {Status.LOST, Status.RUNNING, Status.CONFIRMED}:
-        return f"saturn attach {run}"
+        return f"saturn status --hosts {host.host}"
     # A stage means the node began: the run can go on where it stopped.
     resumes = host.stage and host.status in {Status.FAILED, Status.CANCELLED}
     return f"saturn deploy --hosts {host.host}{' --resume' if resumes else ''}"

@@ -31,11 +31,11 @@ def run_document(run: RunState, verdict: Outcome) -> Document:
         "exit_code": verdict.exit_code,
         "revision": run.revision or None,
         "duration_s": _rounded(run_duration_s(run)),
-        "hosts": {name: _host(run.run, host) for name, host in run.hosts.items()},
+        "hosts": {name: _host(host) for name, host in run.hosts.items()},
     }
 
 
-def _host(run: str, host: HostState) -> Document:
+def _host(host: HostState) -> Document:
     return {
         "status": str(host.status),
         "stage": host.stage or None,
@@ -46,7 +46,7 @@ def _host(run: str, host: HostState) -> Document:
             name: {"status": service.status, "health": service.health or None}
             for name, service in host.services.items()
         },
-        "error": _error(host.error, next_command(run, host)) if host.error else None,
+        "error": _error(host.error, next_command(host)) if host.error else None,
         "findings": [_finding(each) for each in host.findings],
         "log": host.log or None,
         "diagnostics": host.diagnostics or None,

@@ -125,4 +125,4 @@ def _lock_block(host: str, lock: LockFact, now: str) -> list[Text]:
     since = f"since {age_text(seconds_between(lock.since, now))}" if lock.since else ""
     who = " ".join(part for part in (*facts, since) if part)
     message = f"run {lock.run} holds the lock{f' ({who})' if who else ''}{f', in {doing}' if doing else ''}"
-    return problem_block("locked", message, host, severity="note", hint=f"saturn attach {lock.run}")
+    return problem_block("locked", message, host, severity="note", hint=f"saturn status --hosts {host}")

@@ -60,7 +60,7 @@ class Screen(Console):
     Renderables fit themselves to the width; what is wider, a command or a path, is meant to be copied whole.
     """
 
-    def print(self, *objects: object, crop: bool = False, **options: Any) -> None:  # noqa: ANN401 - rich's own options
+    def print(self, *objects: object, crop: bool = False, **options: Any) -> None:
         """As rich does, but lines that are too long go on in the terminal's next row."""
         # Rich joins bare texts into a new one, which forgets that a command must not be wrapped; in a group they stay.
         super().print(*(Group(each) if isinstance(each, Text) else each for each in objects), crop=crop, **options)

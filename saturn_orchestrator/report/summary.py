@@ -49,7 +49,7 @@ def summary(run: RunState, verdict: Outcome) -> Group:
     """The whole summary of a run, whether all its hosts are finished or some were detached from."""
     hosts = tuple(run.hosts.values())
     blocks = [block for host in hosts for block in _blocks(run, host)]
-    quiet = [_quiet_line(run.run, host) for host in hosts if host.status in _QUIET]
+    quiet = [_quiet_line(host) for host in hosts if host.status in _QUIET]
     return Group(host_table(hosts), Text(), *spaced([*blocks, quiet]), _last_line(run, verdict))
 
 
@@ -91,7 +91,7 @@ def _services(host: HostState) -> str:
 def _blocks(run: RunState, host: HostState) -> list[list[Text]]:
     blocks = [_stale_block(run, host)] if host.stale else []
     blocks += [_finding_block(host.host, finding) for finding in host.findings]
-    return [*blocks, _failure_block(run.run, host)] if host.status in _BROKEN else blocks
+    return [*blocks, _failure_block(host)] if host.status in _BROKEN else blocks
 
 
 def _stale_block(run: RunState, host: HostState) -> list[Text]:
@@ -108,19 +108,19 @@ def _finding_block(host: str, finding: Finding) -> list[Text]:
     return problem_block(finding.code, finding.message, where, severity=severity, hint=finding.hint)
 
 
-def _failure_block(run: str, host: HostState) -> list[Text]:
+def _failure_block(host: HostState) -> list[Text]:
     """What broke, the evidence, where the rest of it lies, and the way out."""
     error = host.error or HostError(host.status, f"{host.host} is {host.status}")
     files = {"log": host.log, "diagnostics": host.diagnostics}
     notes = [f"{label} {path}" for label, path in files.items() if path]
-    hint = next_command(run, host)
+    hint = next_command(host)
     return problem_block(error.code, error.message, place(host), evidence=error.tail, notes=notes, hint=hint)
 
 
-def _quiet_line(run: str, host: HostState) -> Text:
+def _quiet_line(host: HostState) -> Text:
     reason = f": {host.error.message}" if host.error else ""
     line = unbroken(f"{host.status}: ", look(host.status).style)
-    sentence = f"{host.host} {_meaning(host)}{reason}; help: {next_command(run, host)}"
+    sentence = f"{host.host} {_meaning(host)}{reason}; help: {next_command(host)}"
     return line.append_text(verbatim(sentence, "not bold"))
 
 

@@ -36,7 +36,7 @@ class Repository:
             RepositoryError: there is no repository, no git, or no such commit.
         """
         status, out, err = await self._git("log", "-1", "--format=%H%x00%s", "--end-of-options", name, "--")
-        if status != 0:
+        if status != 0 or not out.strip():  # git logs nothing, and is content, for what is a file and no commit
             raise await self._unresolved(name, err)
         revision, _, subject = out.rstrip("\n").partition("\0")
         return Commit(revision, subject)
@@ -53,7 +53,7 @@ class Repository:
                 "inventory/ must lie at the root of its git repository",
                 code="not_the_root",
                 place=str(self.folder),
-                hint=f"move inventory/ up, out of {prefix.strip().rstrip('/')}/, and say in `layout` where services lie",
+                hint=f"move inventory/ up, out of {prefix.strip()}, and say in `layout` where services lie",
             )
 
     async def count(self, before: str, after: str) -> int | None:
@@ -64,10 +64,10 @@ class Repository:
         return int(out) if status == 0 else None
 
     async def moved_files(self, before: str, after: str) -> tuple[str, ...]:
-        """The files that differ between two commits known here, as paths from the folder."""
+        """The files that differ between two commits known here, as paths from the root of the repository."""
         if before == after:
             return ()
-        status, out, err = await self._git("diff", "--name-only", "-z", "--no-renames", "--relative", before, after, "--")
+        status, out, err = await self._git("diff", "--name-only", "-z", "--no-renames", before, after, "--")
         if status != 0:
             raise RepositoryError(f"git cannot compare {before[:8]} with {after[:8]}", notes=(err.strip(),))
         return tuple(path for path in out.split("\0") if path)

@@ -11,7 +11,6 @@ from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SaturnError, SessionError, Unreachable
 from saturn_orchestrator.events import Event, Facts, Request, now
 from saturn_orchestrator.plan.model import HostPlan
-from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.survey import connect, gather_facts
 from saturn_orchestrator.session.base import OpenSession, Session
 from saturn_orchestrator.topology.model import Host

@@ -36,48 +36,68 @@ class Stop:
             self._hard()
 
 
+class Rollout:
+    """A run under way: its host tasks, their queue, and the one state, which nobody else replaces."""
+
+    def __init__(self, run: RunState, sinks: Sequence[Sink]) -> None:
+        """Nothing has begun."""
+        self._run = run
+        self._sinks = sinks
+        self._queue: asyncio.Queue[tuple[str, Event | None]] = asyncio.Queue()
+        self._begun: list[tuple[HostRun, asyncio.Task[None]]] = []
+
+    def begin(self, host: Host, request: Request, ways: Ways) -> None:
+        """Start the task of one host."""
+        host_run = HostRun(host, request, ways, lambda event: self._queue.put_nowait((host.name, event)))
+        task = asyncio.create_task(host_run.walk(), name=host.name)
+        task.add_done_callback(lambda _: self._queue.put_nowait((host.name, None)))
+        self._begun.append((host_run, task))
+
+    async def finish(self) -> RunState:
+        """Reduce what the tasks post, and tell the sinks, until every task has ended."""
+        for sink in self._sinks:
+            sink.opened(self._run)
+        left = len(self._begun)
+        while left:
+            host, event = await self._queue.get()
+            if event is None:
+                left -= 1
+            else:
+                self._note(host, event)
+        for sink in self._sinks:
+            sink.closed(self._run)
+        return self._run
+
+    def stop(self) -> None:
+        """Ask every host to stop after the service in hand."""
+        for host_run, task in self._begun:
+            host_run.stop(task)
+
+    def detach(self) -> None:
+        """Leave every host alone: what runs on a node goes on."""
+        for _, task in self._begun:
+            task.cancel()
+
+    def _note(self, host: str, event: Event) -> None:
+        self._run = reduce_run(self._run, host, event)
+        for sink in self._sinks:
+            sink.noted(host, event, self._run)
+
+
 async def roll_out(
-    run: RunState, hosts: Sequence[Host], request: Callable[[Host], Request], ways: Ways, sinks: Sequence[Sink], stop: Stop
+    run: RunState, orders: Sequence[tuple[Host, Request]], ways: Ways, sinks: Sequence[Sink], stop: Stop
 ) -> RunState:
     """Take every host to a final state, all at once, and return the run's state.
 
     After a second press of `stop` hosts may be left running on their nodes; their state then says so.
     """
-    queue: asyncio.Queue[tuple[str, Event | None]] = asyncio.Queue()
-
-    def begin(host: Host) -> tuple[HostRun, asyncio.Task[None]]:
-        host_run = HostRun(host, request(host), ways, lambda event: queue.put_nowait((host.name, event)))
-        task = asyncio.create_task(host_run.walk(), name=host.name)
-        task.add_done_callback(lambda _: queue.put_nowait((host.name, None)))
-        return host_run, task
-
-    for sink in sinks:
-        sink.opened(run)
-    begun = [begin(host) for host in hosts]
-
-    def stop_softly() -> None:
-        for host_run, task in begun:
-            host_run.stop(task)
-
-    def detach() -> None:
-        for _, task in begun:
-            task.cancel()
-
-    stop.listen(soft=stop_softly, hard=detach)
-    left = len(begun)
-    while left:
-        host_name, event = await queue.get()
-        if event is None:
-            left -= 1
-            continue
-        run = reduce_run(run, host_name, event)
-        for sink in sinks:
-            sink.noted(host_name, event, run)
-    for sink in sinks:
-        sink.closed(run)
-    return run
+    rollout = Rollout(run, sinks)
+    for host, request in orders:
+        rollout.begin(host, request, ways)
+    stop.listen(soft=rollout.stop, hard=rollout.detach)
+    return await rollout.finish()
 
 
-def run_request(run: str, resume: bool, controller: str) -> Callable[[Host], Request]:  # noqa: FBT001
-    """What every host of a run is asked, but for its revision and who confirmed it."""
-    return lambda host: Request(verb="run", run=run, node=node_order(host), resume=resume, controller=controller)
+def run_request(host: Host, run: str, controller: str, *, resume: bool) -> Request:
+    """What a host of a run is asked, but for its revision and who confirmed it."""
+    return Request(verb="run", run=run, node=node_order(host), resume=resume, controller=controller)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from saturn_orchestrator.errors import ExecutorRefused
 from saturn_orchestrator.session.payload import bootstrap_command, payload
@@ -44,7 +45,10 @@ class ProcessChannel:
         if self._process.stdin:
             self._process.stdin.close()
         if self._process.returncode is None:
-            self._process.terminate()
+            with suppress(PermissionError):  # sudo is not ours to signal; the end of its input ends it
+                self._process.terminate()
+        while await self.read():
+            pass  # to asyncio a process is not over before its output was read
         await self._process.wait()
         await self._reader
 

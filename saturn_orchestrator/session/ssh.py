@@ -186,14 +186,15 @@ def _identities(file: Path | None) -> list[asyncssh.SSHKey] | tuple[()]:
 def _private_key(file: Path, _: int) -> asyncssh.SSHKey:
     try:
         return asyncssh.read_private_key(file)
-    except asyncssh.KeyEncryptionError as error:
+    except (asyncssh.KeyImportError, OSError) as error:
+        # asyncssh has no class of its own for a key that would need a passphrase.
+        if "assphrase" not in str(error):
+            raise Denied(f"the identity {file} cannot be read: {error}", code="identity_unreadable") from error
         raise Denied(
             f"the identity {file} is protected by a passphrase",
             code="identity_locked",
             hint=f"ssh-add {file}, and remove ssh.identity_file or set it to null so that the agent is asked",
         ) from error
-    except (asyncssh.KeyImportError, OSError) as error:
-        raise Denied(f"the identity {file} cannot be read: {error}", code="identity_unreadable") from error
 
 
 def _known_keys(host: Host) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]:
@@ -278,11 +279,12 @@ def _translated(error: Exception, host: Host, client: _Client) -> SessionError:
 def _rejected(host: Host, client: _Client, where: str) -> HostKeyRejected:
     known = ", ".join(dict.fromkeys(f"{key.get_algorithm()} {key.get_fingerprint()}" for key in _known_keys(host)[0]))
     entry = host.address if host.ssh.port == 22 else f"[{host.address}]:{host.ssh.port}"
+    forget = shlex.join(("ssh-keygen", "-R", entry, "-f", str(host.ssh.known_hosts)))
     return HostKeyRejected(
         f"{where} showed another host key than the one on file",
         place=str(host.ssh.known_hosts),
         notes=(f"on file: {known}", f"shown:   {client.shown or 'a key of another type'}"),
-        hint=f"only if the host was reinstalled: ssh-keygen -R {shlex.quote(entry)} -f {host.ssh.known_hosts}, then pin anew",
+        hint=f"only if the host was reinstalled: {forget}; then {_keyscan(host)} >> {host.ssh.known_hosts}",
     )
 
 

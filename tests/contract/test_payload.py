@@ -135,7 +135,7 @@ def test_the_bootstrap_leaves_nothing_on_the_node(tmp_path):
 
 
 def test_a_root_with_blanks_and_quotes_is_one_word(tmp_path):
-    root = tmp_path / "it's a \"root\" $HOME"
+    root = tmp_path / 'it\'s a "root" $HOME'
     installed(root, TINY.data)
 
     assert bootstrapped(REQUEST, root) == (7, b"[SATURN] have\n" + ANSWER)
@@ -167,7 +167,10 @@ def supported_pythons() -> list[Path]:
 def test_every_supported_python_runs_the_payload(tmp_path, python):
     environ = path_with(tmp_path / "bin", python.resolve())
 
-    assert bootstrapped(REQUEST + SHIPMENT, tmp_path, environ=environ) == (7, b"[SATURN] need\n[SATURN] have\n" + ANSWER)
+    assert bootstrapped(REQUEST + SHIPMENT, tmp_path, environ=environ) == (
+        7,
+        b"[SATURN] need\n[SATURN] have\n" + ANSWER,
+    )
 
 
 def test_the_executor_starts_as_another_user_through_sudo_without_a_question():

@@ -1,4 +1,4 @@
-"""Hosts that are away, impostors, denied logins, a forge that is gone: outcomes that are told apart and harm nobody else."""
+"""Hosts that are away, impostors, denied logins, a forge that is gone: told apart, and harming nobody else."""
 
 import time
 
@@ -116,7 +116,10 @@ def test_status_shows_every_host_and_waits_for_none_longer_than_its_patience(wor
     }  # fmt: skip
     vps = said.hosts["vps"]
     assert (vps["behind"], vps["stage"], vps["last_run"]["outcome"]) == (1, "complete", "success")
-    assert vps["services"] == {"proxy": {"state": "running", "health": "healthy"}, "site": {"state": "running", "health": "none"}}
+    assert vps["services"] == {
+        "proxy": {"state": "running", "health": "healthy"},
+        "site": {"state": "running", "health": "none"},
+    }
     assert "chelsty" in table.out
     assert "1 behind" in table.out
     assert taken < 60, "twice connect_timeout_s of 8 s, with room for a busy machine"

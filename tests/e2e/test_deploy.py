@@ -35,7 +35,9 @@ def test_deploy_leaves_the_documented_files_on_the_node(world: World) -> None:
     for folder in ("config/bridge", "data/broker", "logs/bridge", "repo/.git"):
         assert host.exec("test", "-d", f"/opt/homelab/{folder}", check=False).returncode == 0, folder
     log = host.read(said.hosts["chelsty"]["log"])
-    journalled = [json.loads(line.removeprefix("[STRUCT] ")) for line in log.splitlines() if line.startswith("[STRUCT] ")]
+    journalled = [
+        json.loads(line.removeprefix("[STRUCT] ")) for line in log.splitlines() if line.startswith("[STRUCT] ")
+    ]
     assert journalled == world.events("chelsty")
     assert [event["seq"] for event in journalled] == list(range(1, len(journalled) + 1))
 
@@ -61,7 +63,10 @@ def test_deploy_recreates_only_the_service_that_changed(world: World) -> None:
     said = world.saturn.run("deploy", "--hosts", "vps", "--yes", "--json")
 
     assert "~ recreate" in said.err
-    assert {name: s["status"] for name, s in said.hosts["vps"]["services"].items()} == {"proxy": "changed", "site": "unchanged"}
+    assert {name: s["status"] for name, s in said.hosts["vps"]["services"].items()} == {
+        "proxy": "changed",
+        "site": "unchanged",
+    }
     after = world.container_ids("vps")
     assert {name for name in after if after[name] != before[name]} == {"proxy-proxy-1"}
 
@@ -74,7 +79,9 @@ def test_deploy_uses_override_and_env_of_the_node(world: World) -> None:
 
     seen = world.fleet.host("solaria").exec("docker", "exec", "llm-llm-1", "sh", "-c", "echo $GPU", user="root").stdout
     assert seen.strip() == "nvidia"
-    seen = world.fleet.host("chelsty").exec("docker", "exec", "bridge-bridge-1", "sh", "-c", "echo $PASSWORD", user="root")
+    seen = world.fleet.host("chelsty").exec(
+        "docker", "exec", "bridge-bridge-1", "sh", "-c", "echo $PASSWORD", user="root"
+    )
     assert seen.stdout.strip() == SECRET
 
 
@@ -93,7 +100,9 @@ def test_secrets_of_the_node_never_leave_it(world: World) -> None:
     everywhere = [said.out, said.err, copy.out, copy.err, diagnosis, journal.decode("latin-1")]
     assert not [text for text in everywhere if SECRET in text]
     assert any("[redacted]" in text for text in everywhere)
-    grep = world.fleet.host("chelsty").exec("grep", "-rl", SECRET, "/opt/homelab/logs", "/opt/homelab/state", check=False)
+    grep = world.fleet.host("chelsty").exec(
+        "grep", "-rl", SECRET, "/opt/homelab/logs", "/opt/homelab/state", check=False
+    )
     assert grep.stdout == ""
 
 

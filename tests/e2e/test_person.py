@@ -1,4 +1,4 @@
-"""What a person at a terminal does: answer per host, decline, quit, interrupt, diagnose, and help themselves on the node."""
+"""What a person at a terminal does: answer, decline, quit, interrupt, diagnose, and work on the node itself."""
 
 import signal
 from pathlib import Path

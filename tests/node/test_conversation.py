@@ -4,9 +4,8 @@ import signal
 from dataclasses import replace
 
 import pytest
-from support.node import Node, answer, kinds, order, until
-
 from saturn_node.conversation import DIAGNOSTICS_MAX, parts
+from support.node import Node, answer, kinds, order, until
 
 FRESH_RUN = [
     "hello",
@@ -41,7 +40,11 @@ def test_run_walks_every_stage_and_says_goodbye(tmp_path):
     assert [each["seq"] for each in events] == list(range(1, len(events) + 1))
     assert events == node.events("r1")
     assert node.docker_services() == ["db", "web"]
-    assert (node.state("current_stage"), node.state("last_service"), node.state("current_run")) == ("complete", "db", "r1")
+    assert (node.state("current_stage"), node.state("last_service"), node.state("current_run")) == (
+        "complete",
+        "db",
+        "r1",
+    )
 
 
 def test_run_without_changes_leaves_every_service_alone(tmp_path):
@@ -206,10 +209,10 @@ def test_run_installs_the_executor_and_keeps_three(tmp_path):
     node = Node(tmp_path)
     revision = node.commit_services("web")
     for age in range(5):
-        path = node.write("root/bin/saturn-node-{}.pyz".format(age), b"old")
+        path = node.write(f"root/bin/saturn-node-{age}.pyz", b"old")
         os.utime(path, (age, age))
     node.deploy("r1", revision)
-    current = "saturn-node-{}.pyz".format(node.digest[:16])
+    current = f"saturn-node-{node.digest[:16]}.pyz"
     assert sorted(os.listdir(node.path("root/bin"))) == sorted(
         ["saturn-node", "saturn-node-3.pyz", "saturn-node-4.pyz", current]
     )
@@ -234,4 +237,4 @@ def test_parts_leave_the_middle_of_a_giant_text_out():
     text = "".join(parts("a" * DIAGNOSTICS_MAX + "b" * DIAGNOSTICS_MAX))
     assert text.startswith("aaa")
     assert text.endswith("bbb")
-    assert "{} characters are left out".format(DIAGNOSTICS_MAX) in text
+    assert f"{DIAGNOSTICS_MAX} characters are left out" in text

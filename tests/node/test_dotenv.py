@@ -1,5 +1,4 @@
 import pytest
-
 from saturn_node.dotenv import parse
 
 
@@ -16,7 +15,10 @@ from saturn_node.dotenv import parse
         ('A="dou\\nble \\"q\\" # in"  # out\nB=2', {"A": 'dou\nble "q" # in', "B": "2"}),
         ('KEY="-----BEGIN\nabc=def\n-----END"\nB=2', {"KEY": "-----BEGIN\nabc=def\n-----END", "B": "2"}),
         ("A=\nB=2", {"A": "", "B": "2"}),
-        ("A=base\nB=${A}/x\nC=$A\nD=${NONE:-other}\nE='${A}'", {"A": "base", "B": "base/x", "C": "base", "D": "other", "E": "${A}"}),
+        (
+            "A=base\nB=${A}/x\nC=$A\nD=${NONE:-other}\nE='${A}'",
+            {"A": "base", "B": "base/x", "C": "base", "D": "other", "E": "${A}"},
+        ),
         ("A=1\nA=2", {"A": "2"}),
         ("A=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
     ],

@@ -73,10 +73,14 @@ def test_run_log_writes_the_same_sequence_to_both_files(tmp_path):
     sink = Sink("r1", "h", Redactor(), log.write)
     sink.stage = "deploy"
     for number in range(3):
-        sink.send(Log, text="line {}".format(number))
+        sink.send(Log, text=f"line {number}")
     os.close(events)
     lines = (tmp_path / "events.jsonl").read_text().splitlines()
     logged = (tmp_path / "deploy.log").read_text().splitlines()
     assert [line for line in logged if line.startswith(wire.PREFIX)] == [wire.PREFIX + line for line in lines]
     assert [json.loads(line)["text"] for line in lines] == ["line 0", "line 1", "line 2"]
-    assert [line[9:] for line in logged if not line.startswith(wire.PREFIX)] == ["deploy line 0", "deploy line 1", "deploy line 2"]
+    assert [line[9:] for line in logged if not line.startswith(wire.PREFIX)] == [
+        "deploy line 0",
+        "deploy line 1",
+        "deploy line 2",
+    ]

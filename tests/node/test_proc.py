@@ -4,10 +4,9 @@ import sys
 import time
 
 import pytest
-from support.node import until
-
 from saturn_node import proc
 from saturn_node.errors import NodeError
+from support.node import until
 
 
 def python(code):
@@ -35,7 +34,7 @@ def test_run_bounds_the_tail_and_the_length_of_a_line():
 
 
 def test_run_gives_an_empty_stdin_and_a_clean_environment():
-    code = "import os, sys; print(repr(sys.stdin.read()), os.environ.get('COMPOSE_FILE'), os.environ['LC_ALL'], os.environ['X'])"
+    code = "import os, sys; print(repr(sys.stdin.read()), *map(os.environ.get, ('COMPOSE_FILE', 'LC_ALL', 'X')))"
     os.environ["COMPOSE_FILE"] = "trap"
     try:
         finished = proc.run(python(code), env={"X": "1"})
@@ -54,7 +53,7 @@ def test_run_ends_the_whole_group_at_its_time_limit(tmp_path):
 
 def is_alive(pid):
     try:
-        with open("/proc/{}/stat".format(pid)) as file:
+        with open(f"/proc/{pid}/stat") as file:
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
@@ -82,7 +81,8 @@ def test_run_kills_what_ignores_term():
 
 
 @pytest.mark.parametrize(
-    ("program", "code"), [("git", "no_git"), ("docker", "no_docker"), ("docker-compose", "no_compose"), ("x", "no_program")]
+    ("program", "code"),
+    [("git", "no_git"), ("docker", "no_docker"), ("docker-compose", "no_compose"), ("x", "no_program")],
 )
 def test_run_names_a_missing_program(program, code):
     with pytest.raises(NodeError) as failure:

@@ -5,7 +5,6 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from saturn_node.redaction import Redactor, node_redactor, printable
 
 SECRET = "p@ss w\"rd'/ü$"
@@ -34,7 +33,7 @@ def test_redactor_finds_a_value_in_every_form(form):
 
 @pytest.mark.parametrize("user", ["a", "ab", "abc"])
 def test_redactor_finds_a_password_inside_basic_authorisation(user):
-    header = base64.b64encode("{}:hunter2hunter2".format(user).encode()).decode()
+    header = base64.b64encode(f"{user}:hunter2hunter2".encode()).decode()
     text = Redactor([("PASSWORD", "hunter2hunter2")]).redacted(header)
     assert "[redacted]" in text
     assert len(text) < len("[redacted]") + 9

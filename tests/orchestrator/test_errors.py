@@ -11,7 +11,9 @@ def tree(kind: type[SaturnError]) -> list[type[SaturnError]]:
 
 
 def test_errors_have_the_documented_codes_and_exit_codes():
-    assert {kind.__name__: (kind.code, kind.exit_code) for kind in tree(SaturnError) if kind.__module__ == errors.__name__} == {
+    assert {
+        kind.__name__: (kind.code, kind.exit_code) for kind in tree(SaturnError) if kind.__module__ == errors.__name__
+    } == {
         "SaturnError": ("error", 2),
         "UsageError": ("usage", 2),
         "InventoryError": ("inventory_invalid", 2),
@@ -27,7 +29,9 @@ def test_errors_have_the_documented_codes_and_exit_codes():
 
 
 def test_the_docstring_draws_every_error_with_its_exit_code():
-    drawn = {line.split()[0]: line.split()[1] for line in (errors.__doc__ or "").splitlines() if line.startswith("      ")}
+    drawn = {
+        line.split()[0]: line.split()[1] for line in (errors.__doc__ or "").splitlines() if line.startswith("      ")
+    }
 
     for kind in tree(SaturnError)[1:]:
         if kind.__module__ == errors.__name__ and kind is not errors.SessionError:
@@ -57,7 +61,12 @@ def test_an_inventory_error_counts_its_findings(count, words):
 
 @pytest.mark.parametrize(
     "line, key, place",
-    [(0, "", "a.yaml"), (7, "", "a.yaml:7"), (0, "hosts.vps", "a.yaml hosts.vps"), (7, "hosts.vps", "a.yaml:7 hosts.vps")],
+    [
+        (0, "", "a.yaml"),
+        (7, "", "a.yaml:7"),
+        (0, "hosts.vps", "a.yaml hosts.vps"),
+        (7, "hosts.vps", "a.yaml:7 hosts.vps"),
+    ],
 )
 def test_a_finding_names_its_place_as_far_as_it_is_known(line, key, place):
     assert InventoryFinding("a.yaml", line, key, "wrong").place == place

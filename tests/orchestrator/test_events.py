@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.build import AT, NODE_TYPES, OWN_TYPES, RUN, instances, node_event, own_event, unknown_events
 
 from saturn_orchestrator import events
 from saturn_orchestrator.events import LogLine, Malformed, UnknownEvent
-from support.build import AT, NODE_TYPES, OWN_TYPES, RUN, instances, node_event, own_event, unknown_events
 
 ENVELOPE = {"seq": 3, "at": AT, "run": RUN, "host": "alpha"}
 
@@ -99,7 +99,9 @@ def test_decode_calls_what_claims_to_be_an_event_and_is_none_malformed(said):
 
 
 def test_decode_neutralises_every_text_of_an_event():
-    said = line(type="service_failed", stage="deploy", service="web", code="x", message="a\x1b[31mb\nc", tail=["\u202eup", "\r"])
+    said = line(
+        type="service_failed", stage="deploy", service="web", code="x", message="a\x1b[31mb\nc", tail=["\u202eup", "\r"]
+    )
 
     assert events.decode(said) == node_event(
         events.ServiceFailed, 3, stage="deploy", service="web", code="x", message="a[31mb c", tail=("up", " ")
@@ -107,7 +109,10 @@ def test_decode_neutralises_every_text_of_an_event():
 
 
 def test_decode_removes_lone_surrogates():
-    assert events.decode(raw('{"seq":3,"at":"","run":"","host":"","type":"log","stage":"","text":"a\\ud800b"}')).text == "ab"
+    assert (
+        events.decode(raw('{"seq":3,"at":"","run":"","host":"","type":"log","stage":"","text":"a\\ud800b"}')).text
+        == "ab"
+    )
 
 
 def test_decode_keeps_the_lines_of_a_diagnostics_part_only():
@@ -141,7 +146,9 @@ json_values = st.recursive(
     max_leaves=8,
 )
 type_names = st.sampled_from([kind.__dataclass_fields__["type"].default for kind in (*NODE_TYPES, *OWN_TYPES)])
-field_names = st.sampled_from(["seq", "at", "run", "host", "stage", "service", "text", "tail", "lock", "services", "ty\u200bpe"])
+field_names = st.sampled_from(
+    ["seq", "at", "run", "host", "stage", "service", "text", "tail", "lock", "services", "ty\u200bpe"]
+)
 
 
 @given(type_names | st.text(max_size=8), st.dictionaries(field_names | st.text(max_size=5), json_values, max_size=8))

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.build import AT, NEW, NODE_TYPES, RUN, any_event, instances, node_event, own_event, run_state, run_story
 
 from saturn_orchestrator import events
 from saturn_orchestrator.journal import Journal, replay, state_folder
 from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.state.reduce import reduce_run
-from support.build import AT, NEW, NODE_TYPES, RUN, any_event, instances, node_event, own_event, run_state, run_story
 
 
 def never(sentence: str) -> None:

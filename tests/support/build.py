@@ -45,7 +45,9 @@ def topology(folder: Path, *hosts: Host, parallel: int = 8) -> Topology:
 def node_event(kind: type, seq: int = 1, host: str = "alpha", run: str = RUN, **fields: Any) -> Any:
     """An event of that class; fields without a default get an empty text."""
     needed = {
-        name: "" for name, each in kind.__dataclass_fields__.items() if str(each.type) == "str" and not _has_default(each)
+        name: ""
+        for name, each in kind.__dataclass_fields__.items()
+        if str(each.type) == "str" and not _has_default(each)
     }
     return kind(**{**needed, "seq": seq, "at": AT, "run": run, "host": host, **fields})
 
@@ -53,7 +55,9 @@ def node_event(kind: type, seq: int = 1, host: str = "alpha", run: str = RUN, **
 def own_event(kind: type, **fields: Any) -> Any:
     """An event of the controller; fields without a default get an empty text."""
     needed = {
-        name: "" for name, each in kind.__dataclass_fields__.items() if str(each.type) == "str" and not _has_default(each)
+        name: ""
+        for name, each in kind.__dataclass_fields__.items()
+        if str(each.type) == "str" and not _has_default(each)
     }
     return kind(**{**needed, **({"attempt": 1} if kind is events.SessionOpening else {}), "at": AT, **fields})
 

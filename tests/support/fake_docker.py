@@ -19,7 +19,7 @@ import time
 VERSION = "2.26.1"
 
 
-class Failure(Exception):
+class DockerError(Exception):
     """Printed to stderr; the status is 1."""
 
 
@@ -51,9 +51,9 @@ class Docker:
     def require_daemon(self):
         socket = "unix:///var/run/docker.sock"
         if self.control.get("denied"):
-            raise Failure("permission denied while trying to connect to the Docker daemon socket at " + socket)
+            raise DockerError("permission denied while trying to connect to the Docker daemon socket at " + socket)
         if self.control.get("down"):
-            raise Failure("Cannot connect to the Docker daemon at {}. Is the docker daemon running?".format(socket))
+            raise DockerError(f"Cannot connect to the Docker daemon at {socket}. Is the docker daemon running?")
 
     def is_here(self, image):
         return image in self.images
@@ -66,7 +66,7 @@ class Docker:
         identity = hashlib.sha256(str(self.count).encode()).hexdigest()
         self.containers[identity] = {
             "project": project, "service": service, "digest": digest, "image": definition.get("image", ""),
-            "started_at": "2026-01-01T00:00:00.{:09d}Z".format(self.count), "policy": definition.get("restart", "no"),
+            "started_at": f"2026-01-01T00:00:00.{self.count:09d}Z", "policy": definition.get("restart", "no"),
             "check": "healthcheck" in definition, "stopped": False,
         }  # fmt: skip
 
@@ -100,7 +100,7 @@ def docker(memory, arguments):
     memory.require_daemon()
     if verb == "image":
         if not memory.is_here(rest[-1]):
-            raise Failure("Error response from daemon: No such image: {}".format(rest[-1]))
+            raise DockerError(f"Error response from daemon: No such image: {rest[-1]}")
         return "sha256:" + rest[-1]
     answers = {"version": lambda _memory, _rest: "20.10.24", "ps": ps, "inspect": inspect, "logs": logs}
     return answers.get(verb, lambda _memory, _rest: verb + " of the fake")(memory, rest)
@@ -152,7 +152,7 @@ def resolved(project, files, env):
         try:
             data = json.loads(text)
         except ValueError as error:
-            raise Failure("yaml: {}".format(error)) from error
+            raise DockerError(f"yaml: {error}") from error
         for name, definition in data["services"].items():
             services.setdefault(name, {}).update(definition)
     return {"name": project, "services": services}
@@ -161,7 +161,7 @@ def resolved(project, files, env):
 def variable(found, env):
     name, demand = found.groups()
     if demand and not env.get(name):
-        raise Failure('required variable {} is missing a value: {}'.format(name, demand[2:]))
+        raise DockerError(f"required variable {name} is missing a value: {demand[2:]}")
     return env.get(name, "")
 
 
@@ -169,9 +169,9 @@ def pull(memory, _project, config, names):
     for name in [each for each in names if not each.startswith("-")]:
         image = config["services"][name]["image"]
         if image in memory.control.get("pull_fails", []):
-            raise Failure("Error response from daemon: manifest for {} not found: manifest unknown".format(image))
+            raise DockerError(f"Error response from daemon: manifest for {image} not found: manifest unknown")
         memory.images.append(image)
-        sys.stderr.write(" {} Pulled\n".format(name))
+        sys.stderr.write(f" {name} Pulled\n")
     return ""
 
 
@@ -181,17 +181,17 @@ def up(memory, project, config, _arguments):
         del memory.containers[present[name]]
     for name, definition in config["services"].items():
         if name in memory.control.get("up_fails", []):
-            raise Failure("Error response from daemon: driver failed programming external connectivity on " + name)
+            raise DockerError("Error response from daemon: driver failed programming external connectivity on " + name)
         if not memory.is_here(definition["image"]):
-            raise Failure("Error response from daemon: No such image: {}".format(definition["image"]))
+            raise DockerError("Error response from daemon: No such image: " + definition["image"])
         digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
         known = memory.containers.get(present.get(name, ""))
         if known and known["digest"] == digest and not known["stopped"]:
-            sys.stderr.write(" Container {}-{}-1  Running\n".format(project, name))
+            sys.stderr.write(f" Container {project}-{name}-1  Running\n")
             continue
         memory.containers.pop(present.get(name, ""), None)
         memory.create(project, name, definition, digest)
-        sys.stderr.write(" Container {}-{}-1  Started\n".format(project, name))
+        sys.stderr.write(f" Container {project}-{name}-1  Started\n")
     return ""
 
 
@@ -216,8 +216,8 @@ def main(folder, arguments):
         memory = Docker(folder)
         try:
             answer = docker(memory, arguments)
-        except Failure as failure:
-            sys.stderr.write("{}\n".format(failure))
+        except DockerError as failure:
+            sys.stderr.write(f"{failure}\n")
             return 1
         finally:
             memory.save()

@@ -23,7 +23,9 @@ def container(script: str = FOREVER, image: str = IMAGE, **keys: object) -> dict
     }
 
 
-def checked(test: str = "test -e /tmp/ready", script: str = f"touch /tmp/ready; {FOREVER}", **keys: object) -> dict[str, object]:
+def checked(
+    test: str = "test -e /tmp/ready", script: str = f"touch /tmp/ready; {FOREVER}", **keys: object
+) -> dict[str, object]:
     """One compose service with a health check of its own."""
     check = {"test": ["CMD-SHELL", test], "interval": "1s", "timeout": "2s", "retries": 3, "start_period": "1s"}
     return container(script, healthcheck=check, **keys)

@@ -16,7 +16,9 @@ from saturn_node import wire
 
 _SOURCE = os.path.dirname(saturn_node.__file__)
 _FAKE_DOCKER = os.path.join(os.path.dirname(__file__), "fake_docker.py")
-_BOOTSTRAP = "import sys\nfrom saturn_node.conversation import converse\nsys.exit(converse(open({0!r}, 'rb').read(), {1!r}))\n"
+_BOOTSTRAP = (
+    "import sys\nfrom saturn_node.conversation import converse\nsys.exit(converse(open({0!r}, 'rb').read(), {1!r}))\n"
+)
 _MAIN = "import sys\nfrom saturn_node.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
 PATIENCE_S = 30.0
 
@@ -50,7 +52,7 @@ def answer(stream):
         if line == b"[SATURN] end\n":
             return events
         events.append(decoded(line))
-    raise AssertionError("the executor ended within an answer: {}".format(events))
+    raise AssertionError(f"the executor ended within an answer: {events}")
 
 
 def decoded(line):
@@ -78,6 +80,15 @@ def until(question, what):
         time.sleep(0.01)
 
 
+def _command_lines():
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                yield file.read()
+        except OSError:
+            continue  # no process, or one that ended meanwhile
+
+
 class Node:
     """Builders first, questions after. Every git and executor process sees only this node's environment."""
 
@@ -96,7 +107,7 @@ class Node:
             "PYTHONPATH": os.path.dirname(_SOURCE),
             "USER": "tester",
         }
-        self._script("bin/docker", '#!/bin/sh\nexec "{}" "{}" "{}" "$@"\n'.format(sys.executable, _FAKE_DOCKER, self.docker_folder))
+        self._script("bin/docker", f'#!/bin/sh\nexec "{sys.executable}" "{_FAKE_DOCKER}" "{self.docker_folder}" "$@"\n')
         self.payload_path = self.path("payload.zip")
         data = payload()
         self.digest = hashlib.sha256(data).hexdigest()
@@ -133,13 +144,13 @@ class Node:
 
     def commit_services(self, *names, **definition):
         """Commit one compose file a service, and order them."""
-        files = {"services/{}/docker-compose.yml".format(name): compose_json(name, **definition) for name in names}
+        files = {f"services/{name}/docker-compose.yml": compose_json(name, **definition) for name in names}
         orders = tuple(wire.ServiceOrder(name, "services/" + name, (), (), 5.0, 0.05) for name in names)
         self.order = replace(self.order, services=orders)
         return self.commit(**files)
 
     def env_file(self, service, text):
-        return self.write("root/config/{}/.env".format(service), text)
+        return self.write(f"root/config/{service}/.env", text)
 
     def control(self, **faults):
         self.write("docker/control.json", json.dumps(faults))
@@ -206,6 +217,11 @@ class Node:
         """The text of a file below this node's folder."""
         with open(self.path(name), encoding="utf-8") as file:
             return file.read()
+
+    def is_working(self, verb):
+        """Whether a command of the fake docker with this verb is at work."""
+        wanted = (self.docker_folder.encode(), verb.encode())
+        return any(all(word in argv.split(b"\0") for word in wanted) for argv in _command_lines())
 
     def kill_worker(self, run):
         """SIGKILL the worker of a run, as a power cut would; its commands die with it in time."""

@@ -84,7 +84,7 @@ class Saturn:
         if pid == 0:
             os.chdir(self.folder)
             environ = {**self.environ, "COLUMNS": str(columns), "LINES": "40"}
-            os.execve(SATURN, (str(SATURN), *words), environ)  # noqa: S606 - the child of the fork becomes saturn
+            os.execve(SATURN, (str(SATURN), *words), environ)
         screen, waiting, deadline = "", dict(answers), time.monotonic() + LIMIT_S
         while True:
             if time.monotonic() > deadline:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import asyncssh
 
@@ -50,31 +53,62 @@ async def ssh_server(
     host_key = asyncssh.generate_private_key("ssh-ed25519")
     authorised = folder / "authorized_keys"
     authorised.write_bytes(new_identity(folder / "id_ed25519").export_public_key())
-    running: set[asyncio.subprocess.Process] = set()
+    children: list[subprocess.Popen[bytes]] = []
+    connections: list[asyncssh.SSHServerConnection] = []
 
     async def execute(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        child = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", rewritten(process.command or ""),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **(environ or {})},
+        child = subprocess.Popen(
+            ("/bin/sh", "-c", rewritten(process.command or "")), bufsize=0, env={**os.environ, **(environ or {})},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
-        running.add(child)
-        await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
-        status = await child.wait()
-        running.discard(child)
-        process.exit(max(status, 0))
+        children.append(child)
+        feeding = asyncio.create_task(_feed(process.stdin, child.stdin))
+        try:
+            await asyncio.gather(_pump(child.stdout, process.stdout), _pump(child.stderr, process.stderr))
+            process.exit(max(await asyncio.to_thread(child.wait), 0))
+        except OSError:
+            pass  # the client hung up; what it started is ended with the server
+        finally:
+            feeding.cancel()
 
     server = await asyncssh.create_server(
         asyncssh.SSHServer, "127.0.0.1", 0, server_host_keys=[host_key], authorized_client_keys=str(authorised),
-        process_factory=execute, encoding=None,
+        process_factory=execute, encoding=None, acceptor=connections.append,
     )  # fmt: skip
     try:
         yield SshServer(server.get_port(), folder, host_key)
     finally:
         server.close()
-        for child in running:
-            child.kill()
+        for connection in connections:
+            connection.abort()
+            await connection.wait_closed()
+        for child in children:
+            _end(child)
         await server.wait_closed()
+
+
+async def _feed(reader: asyncssh.SSHReader[bytes], pipe: IO[bytes]) -> None:
+    """What the client says, to the child. A broken connection is an end of input like any other."""
+    with suppress(OSError, asyncssh.Error), pipe:
+        while data := await reader.read(65536):
+            await asyncio.to_thread(pipe.write, data)
+
+
+async def _pump(pipe: IO[bytes], writer: asyncssh.SSHWriter[bytes]) -> None:
+    """What the child says, to the client."""
+    while data := await asyncio.to_thread(pipe.read, 65536):
+        writer.write(data)
+        await writer.drain()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """The child and whatever it started are gone, and so are its pipes."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe and not pipe.closed:
+            pipe.close()
 
 
 @asynccontextmanager

@@ -20,7 +20,12 @@ class World:
         known_hosts = folder / "known_hosts"
         known_hosts.write_text(fleet.known_hosts.read_text())
         self.known_hosts = known_hosts
-        ssh = {"user": "deploy", "identity_file": str(fleet.identity), "known_hosts": str(known_hosts), "connect_timeout_s": 8}
+        ssh = {
+            "user": "deploy",
+            "identity_file": str(fleet.identity),
+            "known_hosts": str(known_hosts),
+            "connect_timeout_s": 8,
+        }
         defaults = {"ssh": ssh, "git": {"url": fleet.forge.url}, "compose": {"up_timeout_s": 60}}
         hosts = {name: {"address": fleet.host(name).address} for name in ("chelsty", "solaria", "vps")}
         self.homelab = Homelab(folder / "homelab", hosts, defaults)
@@ -65,7 +70,9 @@ class World:
             "site",
             {
                 "build": container("echo built; exit 0", restart="no"),
-                "site": container(f"echo hello; {FOREVER}", depends_on={"build": {"condition": "service_completed_successfully"}}),
+                "site": container(
+                    f"echo hello; {FOREVER}", depends_on={"build": {"condition": "service_completed_successfully"}}
+                ),
             },
             depends_on=["proxy"],
         )

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from support.build import NEW, OLD, facts, wanted
 
 from saturn_orchestrator.events import LockFact, ServiceFact
 from saturn_orchestrator.plan.build import build_plan, is_configuration
 from saturn_orchestrator.plan.model import Action, Change, HostPlan, Wanted
-from support.build import NEW, OLD, facts, wanted
 
 COMPOSE = "services/web/docker-compose.yml"
 
@@ -155,11 +155,15 @@ def test_a_resume_passes_over_nothing_when_the_last_service_is_unknown(last_serv
 
 
 def test_a_resume_of_a_completed_run_stands_at_the_last_stage():
-    assert resumed(wanted(), completed=("prepare", "validate", "deploy", "verify", "complete")).resume_stage == "complete"
+    assert (
+        resumed(wanted(), completed=("prepare", "validate", "deploy", "verify", "complete")).resume_stage == "complete"
+    )
 
 
 def test_without_resume_nothing_is_passed_over():
-    standing = facts(revision=NEW, services=(ServiceFact("web", "running"),), last_service="web", completed=("prepare",))
+    standing = facts(
+        revision=NEW, services=(ServiceFact("web", "running"),), last_service="web", completed=("prepare",)
+    )
     plan = build_plan(standing, ("web",), wanted())
 
     assert (actions(plan), plan.resume_stage) == ([Action.UNCHANGED], "")

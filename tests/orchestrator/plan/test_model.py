@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from support.build import NEW, OLD, plan, wanted
 
 from saturn_orchestrator.plan.model import Action, Change
-from support.build import NEW, OLD, plan, wanted
 
 
 def test_an_action_touches_containers_when_it_creates_replaces_or_starts_them():

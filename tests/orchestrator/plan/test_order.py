@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from support import build
+
 from saturn_orchestrator.events import NodeOrder, ServiceOrder
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.topology.model import Healthcheck
-from support import build
 
 
 def test_node_order_says_all_that_outlives_a_run():
-    web = build.service("web", depends_on=("db",), required_env=("KEY",), healthcheck=Healthcheck(timeout_s=9, interval_s=1))
+    web = build.service(
+        "web", depends_on=("db",), required_env=("KEY",), healthcheck=Healthcheck(timeout_s=9, interval_s=1)
+    )
 
     assert node_order(build.host("alpha", root="/srv", services=(build.service("db"), web))) == NodeOrder(
         host="alpha",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from report_values import NEW, OLD, RUN, at, run_of
+from support.report_values import NEW, OLD, RUN, at, run_of
 
 from saturn_orchestrator.errors import InventoryFinding
 from saturn_orchestrator.events import Facts, LockFact, RunFact, ServiceFact
@@ -44,6 +44,7 @@ def test_run_document_of_success_and_failure():
                 "stale": False,
                 "services": {"mosquitto": {"status": "changed", "health": "healthy"}},
                 "error": None,
+                "findings": [],
                 "log": "/l",
                 "diagnostics": None,
                 "duration_s": 9.0,
@@ -62,6 +63,7 @@ def test_run_document_of_success_and_failure():
                     "stage": None,
                     "service": None,
                 },
+                "findings": [],
                 "log": None,
                 "diagnostics": None,
                 "duration_s": None,

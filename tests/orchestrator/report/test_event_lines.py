@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import typing
 
-from report_values import RUN, at
+from support.report_values import RUN, at
 
 from saturn_orchestrator import events
 from saturn_orchestrator.report.lines import WORDS, said

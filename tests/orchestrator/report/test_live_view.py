@@ -4,9 +4,9 @@ import io
 from datetime import UTC
 
 import pytest
-from report_values import NEW, OLD, RUN, at, screen_of
+from support.report_values import NEW, OLD, RUN, at, screen_of
 from rich.cells import cell_len
-from terminal import Terminal
+from support.terminal import Terminal
 
 from saturn_orchestrator import events
 from saturn_orchestrator.report.live import LiveView, region

@@ -4,7 +4,7 @@ import io
 import os
 from datetime import UTC
 
-from report_values import NEW, OLD, RUN, at
+from support.report_values import NEW, OLD, RUN, at
 
 from saturn_orchestrator import events
 from saturn_orchestrator.report.plain import PlainView

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from report_values import NEW, OLD, shown
+from support.report_values import NEW, OLD, shown
 
 from saturn_orchestrator.plan.model import Action, Change, HostPlan
 from saturn_orchestrator.report.plan_view import plan_text

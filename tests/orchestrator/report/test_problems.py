@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from report_values import shown
+from support.report_values import shown
 
 from saturn_orchestrator.errors import Denied, InventoryError, InventoryFinding, UsageError
 from saturn_orchestrator.report.problems import problem_block, problem_text

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from report_values import NEW, OLD, RUN, at, shown
+from support.report_values import NEW, OLD, RUN, at, shown
 
 from saturn_orchestrator.events import Facts, LockFact, Problem, RunFact, ServiceFact
 from saturn_orchestrator.report.status_view import status_table
@@ -68,7 +68,7 @@ def test_what_is_wrong_stands_below_with_its_hint():
         "\n"
         f"note[locked]: run {RUN} holds the lock (by ada from saturn since 30 min ago), in deploy zigbee2mqtt\n"
         "  --> chelsty\n"
-        f"  help: saturn attach {RUN}\n"
+        "  help: saturn status --hosts chelsty\n"
         "\n"
         "warning[unreachable]: timed out after 20 s\n"
         "  --> pi\n"

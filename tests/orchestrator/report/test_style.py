@@ -4,7 +4,7 @@ import io
 import os
 
 import pytest
-from report_values import screen_of, shown
+from support.report_values import screen_of, shown
 
 from saturn_orchestrator.report.style import (
     LOOKS,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from report_values import NEW, OLD, RUN, at, run_of, shown
+from support.report_values import NEW, OLD, RUN, at, run_of, shown
 
 from saturn_orchestrator.events import Finding
 from saturn_orchestrator.report.summary import summary
@@ -135,7 +135,7 @@ def test_stale_success_is_said_loudly():
         ),
         (
             HostState("vps", Status.RUNNING, "deploy"),
-            f"running: vps goes on without this terminal; help: saturn attach {RUN}",
+            "running: vps goes on without this terminal; help: saturn status --hosts vps",
         ),
         (
             HostState("vps", Status.PENDING),
@@ -152,12 +152,12 @@ def test_every_host_that_did_not_succeed_gets_a_next_command(status):
     assert "help: saturn " in "\n".join(blocks_of(HostState("vps", status)))
 
 
-def test_a_lost_run_says_how_to_attach():
+def test_a_lost_run_says_where_to_look():
     error = HostError("session_lost", "the line broke", stage="deploy")
     assert blocks_of(HostState("vps", Status.LOST, "deploy", error=error)) == [
         "error[session_lost]: the line broke",
         "  --> vps, deploy",
-        f"  help: saturn attach {RUN}",
+        "  help: saturn status --hosts vps",
     ]
 
 

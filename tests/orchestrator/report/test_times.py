@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta, timezone
 
 import pytest
-from report_values import at, run_of
+from support.report_values import at, run_of
 
 from saturn_orchestrator.report.times import host_duration_s, local_time, run_duration_s, seconds_between
 from saturn_orchestrator.state.model import HostState, Status

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from support import build
+from support.build import NEW, OLD, RUN, facts, node_event, run_story, wanted
+from support.fake_session import FakeDoor, FakeSession, FakeSink, Step
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import Denied, ExecutorRefused, HostKeyRejected, SessionLost, Unreachable
@@ -17,9 +20,6 @@ from saturn_orchestrator.rollout.host_run import RECONNECTS, Ways
 from saturn_orchestrator.rollout.runner import Stop, roll_out, run_request
 from saturn_orchestrator.state.model import HostError, RunState, Status
 from saturn_orchestrator.topology.model import Host
-from support import build
-from support.build import NEW, OLD, RUN, facts, node_event, run_story, wanted
-from support.fake_session import FakeDoor, FakeSession, FakeSink, Step
 
 
 async def planned(host: Host, found: Facts) -> HostPlan:
@@ -49,10 +49,9 @@ class Rollout:
         self.ways = Ways(door, plan, consent, self.settled.append, self.traced.append, asyncio.Semaphore(slots))
 
     async def run(self) -> RunState:
-        request = run_request(RUN, False, "saturn")
-        return await roll_out(
-            build.run_state(*(host.name for host in self.hosts)), self.hosts, request, self.ways, [self.sink], self.stop
-        )
+        orders = [(host, run_request(host, RUN, "saturn", resume=False)) for host in self.hosts]
+        run = build.run_state(*(host.name for host in self.hosts))
+        return await roll_out(run, orders, self.ways, [self.sink], self.stop)
 
 
 def session(host: str, *scripts: Sequence[Step]) -> FakeSession:
@@ -158,7 +157,12 @@ def test_a_host_that_does_not_answer_in_time_is_unreachable():
 
 
 @pytest.mark.parametrize(
-    "error", [Denied("no"), HostKeyRejected("another key", notes=["on file: a", "shown: b"]), ExecutorRefused("no python3", code="no_python")]
+    "error",
+    [
+        Denied("no"),
+        HostKeyRejected("another key", notes=["on file: a", "shown: b"]),
+        ExecutorRefused("no python3", code="no_python"),
+    ],
 )
 def test_a_refusal_is_final_and_never_tried_again(error):
     async def story() -> None:
@@ -241,7 +245,10 @@ def test_a_run_whose_worker_ends_without_a_goodbye_is_lost():
 
         assert run.hosts["alpha"].status is Status.LOST
         assert run.hosts["alpha"].error == HostError(
-            "worker_lost", "the executor on the node ended without a goodbye", "saturn deploy --hosts alpha --resume", "prepare"
+            "worker_lost",
+            "the executor on the node ended without a goodbye",
+            "saturn deploy --hosts alpha --resume",
+            "prepare",
         )
 
     asyncio.run(story())
@@ -435,6 +442,6 @@ def test_what_is_no_event_of_the_run_is_only_traced():
 def test_a_run_request_is_made_for_each_host():
     host = build.host("beta")
 
-    assert run_request(RUN, True, "saturn")(host) == Request("run", RUN, node_order(host), resume=True, controller="saturn")
-
-
+    assert run_request(host, RUN, "saturn", resume=True) == Request(
+        "run", RUN, node_order(host), resume=True, controller="saturn"
+    )

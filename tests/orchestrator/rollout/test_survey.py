@@ -4,13 +4,13 @@ import asyncio
 import re
 
 import pytest
+from support import build
+from support.build import facts
+from support.fake_session import FakeDoor, FakeSession
 
 from saturn_orchestrator.errors import Denied, SessionLost, Unreachable
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.survey import ATTEMPTS, connect, gather_facts, new_run_id
-from support import build
-from support.build import facts
-from support.fake_session import FakeDoor, FakeSession
 
 
 def test_a_run_id_is_a_moment_and_four_characters():

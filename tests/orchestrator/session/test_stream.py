@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import build
+from support.build import RUN, facts, node_event
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SaturnError, SessionLost
@@ -15,8 +17,6 @@ from saturn_orchestrator.events import Line, LogLine, Malformed, Request
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.session.payload import Payload
 from saturn_orchestrator.session.stream import Conversation, Framer
-from support import build
-from support.build import RUN, facts, node_event
 
 SHIPPED = Payload(b"zip bytes", "digest")
 ASKED = Request("facts", RUN, node_order(build.host()))
@@ -72,7 +72,9 @@ def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
     return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
 
 
-lengths = st.sampled_from((0, 1, 5, events.MAX_LINE - 1, events.MAX_LINE, events.MAX_LINE + 1, events.MAX_LINE + 2, 200_000))
+lengths = st.sampled_from(
+    (0, 1, 5, events.MAX_LINE - 1, events.MAX_LINE, events.MAX_LINE + 1, events.MAX_LINE + 2, 200_000)
+)
 
 
 @given(st.lists(lengths, max_size=5), st.lists(st.integers(0, 1_200_000), max_size=8))
@@ -108,7 +110,9 @@ def test_an_answer_is_what_lies_between_have_and_end():
 
 
 def test_login_noise_is_no_answer_even_when_it_looks_like_one():
-    channel = MemoryChannel([struct(facts(revision="forged")), b"[SATURN] end\n", b"[SATURN] have\n", struct(facts()), b"[SATURN] end\n"])
+    channel = MemoryChannel(
+        [struct(facts(revision="forged")), b"[SATURN] end\n", b"[SATURN] have\n", struct(facts()), b"[SATURN] end\n"]
+    )
 
     assert answer(channel) == [[facts()]]
 
@@ -155,8 +159,16 @@ def test_a_node_cannot_speak_for_another_host_or_run():
     "said, code, message",
     [
         (b"[SATURN] refused no_python\n", "no_python", "there is no python3 on the node"),
-        (b"[SATURN] refused python_too_old 3.6\n", "python_too_old", "the node's python3 is 3.6, the executor needs 3.8 or newer"),
-        (b"[SATURN] refused payload_damaged ab12\n", "payload_damaged", "the executor did not arrive whole (digest ab12)"),
+        (
+            b"[SATURN] refused python_too_old 3.6\n",
+            "python_too_old",
+            "the node's python3 is 3.6, 3.8 or newer is needed",
+        ),
+        (
+            b"[SATURN] refused payload_damaged ab12\n",
+            "payload_damaged",
+            "the executor did not arrive whole (digest ab12)",
+        ),
         (b"[SATURN] refused \x1b[1mbad moon\n", "[1mbad", "the bootstrap refused: [1mbad moon"),
     ],
 )

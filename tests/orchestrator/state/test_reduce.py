@@ -5,10 +5,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from saturn_orchestrator import events
-from saturn_orchestrator.state.model import HostError, HostState, ServiceState, Status
-from saturn_orchestrator.state.reduce import MOVES, reduce, reduce_run
 from support.build import (
     AT,
     NEW,
@@ -23,6 +19,10 @@ from support.build import (
     unknown_events,
 )
 
+from saturn_orchestrator import events
+from saturn_orchestrator.state.model import HostError, HostState, ServiceState, Status
+from saturn_orchestrator.state.reduce import MOVES, reduce, reduce_run
+
 KEPT_OUT = {events.Heartbeat}
 """No part of a run: it never reaches the table."""
 
@@ -31,7 +31,9 @@ any_state = st.builds(
     host=st.just("alpha"),
     status=st.sampled_from(Status),
     last_seq=st.integers(0, 6),
-    services=st.dictionaries(st.sampled_from(("web", "db")), st.builds(ServiceState, st.sampled_from(("pending", "changed")))),
+    services=st.dictionaries(
+        st.sampled_from(("web", "db")), st.builds(ServiceState, st.sampled_from(("pending", "changed")))
+    ),
 )
 
 
@@ -79,9 +81,18 @@ def test_no_final_state_is_named_in_the_table():
 
 OPENED = standing(Status.CONNECTED, attempt=2, started_at=AT)
 FAILED_WEB = node_event(
-    events.ServiceFailed, 2, stage="deploy", service="web", code="up_failed", message="no", hint="look", tail=("last line",)
+    events.ServiceFailed,
+    2,
+    stage="deploy",
+    service="web",
+    code="up_failed",
+    message="no",
+    hint="look",
+    tail=("last line",),
 )
-FAILED_STAGE = node_event(events.StageFailed, 3, stage="deploy", code="services_failed", message="web failed", hint="saturn diagnose")
+FAILED_STAGE = node_event(
+    events.StageFailed, 3, stage="deploy", code="services_failed", message="web failed", hint="saturn diagnose"
+)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +201,9 @@ def test_a_finding_is_added_to_those_before():
 def test_the_first_failing_service_stays_the_evidence():
     second = node_event(events.ServiceFailed, 3, stage="deploy", service="db", code="other", message="other")
 
-    assert after(standing(), FAILED_WEB, second).error == HostError("up_failed", "no", "look", "deploy", "web", ("last line",))
+    assert after(standing(), FAILED_WEB, second).error == HostError(
+        "up_failed", "no", "look", "deploy", "web", ("last line",)
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,7 +232,10 @@ def test_a_heartbeat_is_no_part_of_a_run():
 def test_an_unknown_event_counts_by_its_seq_alone():
     event = events.UnknownEvent(5, AT, "run", "alpha", "weather")
 
-    assert [reduce(standing(last_seq=seq), event) for seq in (4, 5)] == [standing(last_seq=5), standing(last_seq=5, surplus=1)]
+    assert [reduce(standing(last_seq=seq), event) for seq in (4, 5)] == [
+        standing(last_seq=5),
+        standing(last_seq=5, surplus=1),
+    ]
 
 
 def test_a_run_from_pending_to_changed():

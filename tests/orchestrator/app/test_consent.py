@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import asyncio
+
+from support.build import plan
+
+from saturn_orchestrator.app.consent import Answer, Consent
+from saturn_orchestrator.plan.model import HostPlan
+
+
+class Person:
+    """Answers by host, and remembers in which order plans were shown and questions asked."""
+
+    def __init__(self, **answers: Answer) -> None:
+        self._answers = answers
+        self.seen: list[str] = []
+        self.is_asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    def show(self, shown: HostPlan) -> None:
+        self.seen.append(f"plan of {shown.host}")
+
+    async def ask(self, shown: HostPlan) -> Answer:
+        self.seen.append(f"question for {shown.host}")
+        self.is_asked.set()
+        await self.may_answer.wait()
+        return self._answers[shown.host]
+
+
+def asked(hosts: str, **answers: Answer) -> tuple[dict[str, str], list[str]]:
+    """Who confirmed each host when their plans come at once, and what the person saw."""
+
+    async def story() -> tuple[dict[str, str], list[str]]:
+        person = Person(**answers)
+        consent = Consent(hosts.split(), "ada@saturn", person.show, person.ask)
+        said = await asyncio.gather(*(consent.of(plan(host)) for host in hosts.split()))
+        return dict(zip(hosts.split(), said, strict=True)), person.seen
+
+    return asyncio.run(story())
+
+
+def test_each_host_is_shown_and_asked_one_at_a_time():
+    assert asked("a b", a=Answer.YES, b=Answer.NO) == (
+        {"a": "ada@saturn", "b": ""}, ["plan of a", "question for a", "plan of b", "question for b"],
+    )  # fmt: skip
+
+
+def test_all_confirms_this_host_and_all_that_remain_and_still_shows_their_plans():
+    assert asked("a b c", a=Answer.NO, b=Answer.ALL) == (
+        {"a": "", "b": "ada@saturn", "c": "ada@saturn"},
+        ["plan of a", "question for a", "plan of b", "question for b", "plan of c"],
+    )
+
+
+def test_quit_declines_this_host_and_all_that_remain_but_not_those_before():
+    assert asked("a b c", a=Answer.YES, b=Answer.QUIT) == (
+        {"a": "ada@saturn", "b": "", "c": ""},
+        ["plan of a", "question for a", "plan of b", "question for b", "plan of c"],
+    )
+
+
+def test_nothing_starts_before_everybody_was_asked():
+    async def story() -> None:
+        person = Person(a=Answer.YES, b=Answer.NO)
+        consent = Consent(["a", "b"], "ada", person.show, person.ask)
+        first = asyncio.create_task(consent.of(plan("a")))
+        await person.is_asked.wait()
+        person.may_answer.clear()
+        second = asyncio.create_task(consent.of(plan("b")))
+        while len(person.seen) < 4:
+            await asyncio.sleep(0)
+
+        assert not first.done()
+        person.may_answer.set()
+        assert await asyncio.gather(first, second) == ["ada", ""]
+
+    asyncio.run(story())
+
+
+def test_a_host_that_will_not_ask_any_more_is_not_waited_for():
+    async def story() -> None:
+        person = Person(a=Answer.YES)
+        consent = Consent(["a", "dead"], "ada", person.show, person.ask)
+        waiting = asyncio.create_task(consent.of(plan("a")))
+        await person.is_asked.wait()
+
+        consent.settled("dead")
+        consent.settled("dead")
+
+        assert await waiting == "ada"
+
+    asyncio.run(story())
+
+
+def test_a_declined_host_waits_for_nobody():
+    async def story() -> None:
+        person = Person(a=Answer.NO)
+
+        assert await Consent(["a", "slow"], "ada", person.show, person.ask).of(plan("a")) == ""
+
+    asyncio.run(story())
+
+
+def test_yes_given_beforehand_shows_the_plan_and_waits_for_nobody():
+    async def story() -> None:
+        person = Person()
+
+        assert await Consent(["a", "slow"], "ada", person.show, None).of(plan("a")) == "ada"
+        assert person.seen == ["plan of a"]
+
+    asyncio.run(story())
+
+
+def test_a_question_that_is_called_off_lets_the_next_host_ask():
+    async def story() -> None:
+        person = Person(a=Answer.YES, b=Answer.YES)
+        person.may_answer.clear()
+        consent = Consent(["a", "b"], "ada", person.show, person.ask)
+        first = asyncio.create_task(consent.of(plan("a")))
+        await person.is_asked.wait()
+
+        first.cancel()
+        consent.settled("a")
+        person.may_answer.set()
+
+        assert await consent.of(plan("b")) == "ada"
+
+    asyncio.run(story())

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from support import build
+from support.build import facts
+from support.fake_session import FakeDoor, FakeSession
+from support.repository import GitFolder
+
+from saturn_orchestrator.app.status import status
+from saturn_orchestrator.errors import Denied, SessionLost, Unreachable
+from saturn_orchestrator.state.model import HostError
+from saturn_orchestrator.state.standing import Standing
+
+
+def standings(folder: Path, door: FakeDoor, *names: str) -> tuple[Standing, ...]:
+    hosts = [build.host(name, connect_timeout_s=0.2) for name in names]
+    return asyncio.run(status(build.topology(folder, *hosts), hosts, door))
+
+
+def test_status_tells_of_every_host_whatever_became_of_the_others(tmp_path):
+    git = GitFolder(tmp_path)
+    first = git.commit("first", **{"services/web/compose.yaml": "one"})
+    git.commit("second")
+    online = FakeSession([facts("online", revision=first)])
+    door = FakeDoor(
+        online=[online], dead=[Unreachable("no route")] * 3, denied=[Denied("no", notes=["banner"], hint="h")],
+        lost=[FakeSession([SessionLost("cut")])],
+    )  # fmt: skip
+
+    found = {each.host: each for each in standings(tmp_path, door, "online", "dead", "denied", "lost")}
+
+    assert list(found) == ["online", "dead", "denied", "lost"]
+    assert found["online"] == Standing(
+        "online", "online", observed_at=found["online"].observed_at, facts=facts("online", revision=first), behind=1
+    )
+    assert (found["dead"].reachability, found["dead"].error.code) == ("unreachable", "unreachable")
+    assert (found["denied"].reachability, found["denied"].error) == (
+        "denied", HostError("permission_denied", "no; banner", "h"),
+    )  # fmt: skip
+    assert found["lost"].error.code == "session_lost"
+    assert online.is_closed
+
+
+def test_status_without_a_repository_knows_no_distance(tmp_path):
+    (standing,) = standings(tmp_path, FakeDoor(alpha=[FakeSession([facts()])]), "alpha")
+
+    assert (standing.reachability, standing.behind) == ("online", None)
+
+
+def test_all_hosts_are_asked_at_once(tmp_path):
+    async def story() -> tuple[Standing, ...]:
+        release = asyncio.Event()
+
+        class Last(FakeSession):
+            async def ask(self, request):
+                release.set()
+                async for line in super().ask(request):
+                    yield line
+
+        hosts = [build.host("first"), build.host("last")]
+        door = FakeDoor(first=[FakeSession([release, facts("first")])], last=[Last([facts("last")])])
+        return await status(build.topology(tmp_path, *hosts, parallel=1), hosts, door)
+
+    assert [each.reachability for each in asyncio.run(story())] == ["online", "online"]

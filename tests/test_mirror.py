@@ -1,0 +1,42 @@
+"""The tests mirror the source: whoever looks for the tests of a module finds them under the same path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "saturn_orchestrator"
+
+WITHOUT = {
+    "cli/demo.py": "a verb is a few lines of wiring: its command line is tried in cli/test_main.py and in e2e",
+    "cli/deploy.py": "a verb: see cli/demo.py",
+    "cli/diagnose.py": "a verb: see cli/demo.py",
+    "cli/init.py": "a verb: see cli/demo.py",
+    "cli/status.py": "a verb: see cli/demo.py",
+    "cli/validate.py": "a verb: see cli/demo.py",
+    "cli/wiring.py": "the wiring of real screens, keys and signals: tried whole in e2e",
+    "rollout/host_run.py": "one host's part of roll_out, tried through it in rollout/test_runner.py",
+    "rollout/sinks.py": "a Protocol, no behaviour",
+    "session/base.py": "Protocols, no behaviour: contract/test_session_contract.py asks every Session for them",
+    "session/payload.py": "what a node does with it is a contract: contract/test_payload.py",
+    "state/diagnosis.py": "a value; its one property is tried in app/test_diagnose.py",
+    "state/standing.py": "a value without behaviour",
+}
+"""Modules that have no test module of their own, and where they are tried instead."""
+
+
+def sources() -> set[str]:
+    return {file.relative_to(SOURCE).as_posix() for file in SOURCE.rglob("*.py") if file.name != "__init__.py"}
+
+
+def mirror(source: str) -> Path:
+    path = Path(source)
+    return TESTS / "orchestrator" / path.parent / f"test_{path.name}"
+
+
+def test_every_module_has_its_test_module():
+    assert sorted(source for source in sources() - set(WITHOUT) if not mirror(source).exists()) == []
+
+
+def test_no_exception_outlives_its_reason():
+    assert sorted(source for source in WITHOUT if source not in sources() or mirror(source).exists()) == []
