@@ -72,6 +72,7 @@ __all__ = [
     "HostPlanned",
     "HostUnreachable",
     "Line",
+    "LinkLost",
     "LockFact",
     "Log",
     "LogLine",
@@ -194,6 +195,15 @@ class HostCancelled:
 
 
 @dataclass(frozen=True)
+class LinkLost:
+    """The line to a node broke in the middle of a run; it is tried again, and the node works on meanwhile."""
+
+    at: str
+    message: str
+    type: Literal["link_lost"] = "link_lost"
+
+
+@dataclass(frozen=True)
 class RunLost:
     """The run's end is not known here. Final.
 
@@ -229,6 +239,7 @@ OwnEvent = (
     | HostConfirmed
     | HostDeclined
     | HostCancelled
+    | LinkLost
     | RunLost
 )
 NodeEvent = wire.Event | UnknownEvent

@@ -99,11 +99,14 @@ class Journal:
             self._database.execute(statement, values)
         except sqlite3.Error as error:
             self._warn(f"the journal cannot be written any more: {error}")
+            self._database.close()
             self._database = None
 
 
 def replay(file: Path, run: str) -> RunState | None:
     """The state of a journalled run, by the same reduce that made it; None when the journal does not know it."""
+    if not file.exists():
+        return None
     with closing(sqlite3.connect(file, timeout=_BUSY_S)) as database:
         head = database.execute("SELECT revision, started_at FROM runs WHERE run = ?", (run,)).fetchone()
         if head is None:
@@ -129,7 +132,9 @@ def _opened(file: Path, warn: Callable[[str], None]) -> sqlite3.Connection:
         if isinstance(error, sqlite3.OperationalError):
             raise
         aside = file.with_name(f"{file.name}.damaged-{events.now().replace(':', '')}")
-        file.replace(aside)
+        for ending in ("", "-wal", "-shm"):
+            if (part := file.with_name(file.name + ending)).exists():
+                part.replace(aside.with_name(aside.name + ending))
         warn(f"the journal {file} was damaged ({error}); it was set aside as {aside.name}, and a new one begun")
         return _prepared(file)
 

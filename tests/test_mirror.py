@@ -15,12 +15,22 @@ WITHOUT = {
     "cli/status.py": "a verb: see cli/demo.py",
     "cli/validate.py": "a verb: see cli/demo.py",
     "cli/wiring.py": "the wiring of real screens, keys and signals: tried whole in e2e",
+    "report/diagnose_view.py": "wording alone: shown by `saturn diagnose`, tried in e2e",
+    "report/lines.py": "orchestrator/report/test_event_lines.py",
+    "report/live.py": "orchestrator/report/test_live_view.py",
+    "report/plain.py": "orchestrator/report/test_plain_view.py",
+    "report/tables.py": "drawn by orchestrator/report/test_status_view.py and test_summary.py",
     "rollout/host_run.py": "one host's part of roll_out, tried through it in rollout/test_runner.py",
     "rollout/sinks.py": "a Protocol, no behaviour",
     "session/base.py": "Protocols, no behaviour: contract/test_session_contract.py asks every Session for them",
     "session/payload.py": "what a node does with it is a contract: contract/test_payload.py",
     "state/diagnosis.py": "a value; its one property is tried in app/test_diagnose.py",
     "state/standing.py": "a value without behaviour",
+    "topology/document.py": "the lines and keys of a file, tried through load in orchestrator/topology/test_load.py",
+    "topology/model.py": "shapes, tried through load in orchestrator/topology/test_load_refuses.py",
+    "topology/order.py": "orchestrator/topology/test_deploy_order.py",
+    "topology/resolve.py": "tried through load in orchestrator/topology/test_load.py",
+    "topology/schema.py": "tried through load in orchestrator/topology/test_load_refuses.py",
 }
 """Modules that have no test module of their own, and where they are tried instead."""
 

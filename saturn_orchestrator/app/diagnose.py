@@ -43,7 +43,12 @@ async def _diagnosis(host: Host, open_session: OpenSession, folder: Path) -> Dia
         return Diagnosis(host.name, error=error)
     finally:
         await session.close()
-    return Diagnosis(host.name, path, _kept(folder / host.name, path, text))
+    try:
+        copy = _kept(folder / host.name, path, text)
+    except OSError as error:
+        message = f"the copy of {path} cannot be written here: {error}"
+        return Diagnosis(host.name, path, error=SessionError(message, code="copy_failed", hint=f"df -h {folder}"))
+    return Diagnosis(host.name, path, copy)
 
 
 async def _collected(host: Host, session: Session) -> tuple[str, str]:
@@ -68,8 +73,13 @@ def _kept(folder: Path, path: str, text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = "".join(char for char in path.rsplit("/", 1)[-1] if char.isalnum() or char in "._-").lstrip(".")
     target = folder / (name or "diagnostics.txt")
-    descriptor, temporary = tempfile.mkstemp(dir=folder)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(temporary).replace(target)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, delete=False) as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(target)
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
     return target

@@ -6,7 +6,7 @@ compose files that are not JSON need yaml. `control.json` in the folder makes th
 
     down, denied: true        the daemon does not answer, or not to this user
     pull_fails: [image]       up_fails: [service]      unhealthy: [service]      restarting: [service]
-    exits: {service: status}  sleep: {command: seconds}
+    exits: {service: status}  sleep: {command: seconds}, which leaves a file `asleep`
 
 Without it one thing does: a service whose environment points at `scheme://name:port`, where no such service runs here
 and the name has no dot, is unhealthy.
@@ -345,6 +345,7 @@ def main(folder: Path, arguments: Sequence[str]) -> int:
     """Obey one command line, alone: the real daemon takes one change at a time, too."""
     for word, seconds in Docker(folder).control.get("sleep", {}).items():
         if word in arguments:
+            (folder / "asleep").write_text(word, encoding="utf-8")
             time.sleep(seconds)
     with (folder / "lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

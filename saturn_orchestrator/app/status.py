@@ -21,23 +21,21 @@ async def status(topology: Topology, hosts: Sequence[Host], open_session: OpenSe
         source = await Source.of(topology, hosts)
     except RepositoryError:
         source = None
-    slots = asyncio.Semaphore(max(topology.rollout.parallel, len(hosts)))
-    return tuple(await asyncio.gather(*(_standing(host, source, open_session, slots) for host in hosts)))
+    return tuple(await asyncio.gather(*(_standing(host, source, open_session) for host in hosts)))
 
 
-async def _standing(host: Host, source: Source | None, open_session: OpenSession, slots: asyncio.Semaphore) -> Standing:
-    async with slots:
-        try:
-            session = await connect(host, open_session, lambda _: None)
-        except SessionError as error:
-            return _away(host, error)
-        try:
-            facts = await gather_facts(host, session)
-        except SessionError as error:
-            return _away(host, error)
-        finally:
-            await session.close()
-    behind = (await source.wanted(host, facts.revision)).commits if source else None
+async def _standing(host: Host, source: Source | None, open_session: OpenSession) -> Standing:
+    try:
+        session = await connect(host, open_session, lambda _: None)
+    except SessionError as error:
+        return _away(host, error)
+    try:
+        facts = await gather_facts(host, session)
+    except SessionError as error:
+        return _away(host, error)
+    finally:
+        await session.close()
+    behind = await source.behind(host, facts.revision) if source else None
     return Standing(host.name, "online", observed_at=now(), facts=facts, behind=behind)
 
 

@@ -36,10 +36,14 @@ class Source:
         """The wanted revision of the run: that of its first host's branch."""
         return next(iter(self.tips.values())).revision
 
+    async def behind(self, host: Host, present: str) -> int | None:
+        """How many commits the host's present revision lacks; None when SATURN does not know that revision."""
+        return await self.repository.count(present, self.tips[host.git.branch].revision)
+
     async def wanted(self, host: Host, present: str) -> Wanted:
         """What the host shall reach from its present revision ("" when it has none)."""
         tip = self.tips[host.git.branch]
-        commits = await self.repository.count(present, tip.revision)
+        commits = await self.behind(host, present)
         moved = None if commits is None else await self.repository.moved_files(present, tip.revision)
         return Wanted(
             revision=tip.revision,

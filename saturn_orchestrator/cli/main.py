@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -77,10 +76,6 @@ def _run(words: list[str]) -> int:
         return 2
     except SaturnError as error:
         return _told(error, words)
-    except BrokenPipeError:
-        # Whoever read our output went away; Python would complain once more while it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:  # noqa: BLE001 - the one boundary: a defect of ours is told in a sentence, too
         message = f"a defect in saturn: {type(error).__name__}: {error}"
         hint = "run it again as `saturn --verbose …` and report what it shows"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import termios
 
 from saturn_orchestrator.app.consent import Answer
 from saturn_orchestrator.errors import UsageError
@@ -39,6 +40,8 @@ def answer_in(line: str) -> Answer:
 
 async def ask(question: str) -> Answer:
     """Print the question and read one line, without stopping the event loop: other hosts go on meanwhile."""
+    # What was typed before the question was on the screen is no answer to it.
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
     sys.stderr.write(question)
     sys.stderr.flush()
     loop = asyncio.get_running_loop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import platform
 import signal
@@ -28,8 +27,7 @@ from saturn_orchestrator.rollout.sinks import Sink
 from saturn_orchestrator.session.dial import open_session
 from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.state.outcome import outcome
-
-EXIT_INTERRUPTED = 130
+from saturn_orchestrator.topology.model import login_name
 
 
 class View(Sink, Protocol):
@@ -91,7 +89,7 @@ def run_deploy(order: Deploy, *, yes: bool, as_json: bool, verbose: bool) -> int
     )
     state = asyncio.run(_interruptible(order, ports, stop, terminal))
     _print_result(state, terminal, as_json=as_json)
-    return outcome(state).exit_code if state.is_finished else EXIT_INTERRUPTED
+    return outcome(state).exit_code
 
 
 async def _interruptible(order: Deploy, ports: Ports, stop: Stop, terminal: Terminal) -> RunState:
@@ -125,7 +123,7 @@ def _print_result(state: RunState, terminal: Terminal, *, as_json: bool) -> None
 
 def person() -> str:
     """The login name of whoever gives the order."""
-    return getpass.getuser()
+    return login_name()
 
 
 def machine() -> str:

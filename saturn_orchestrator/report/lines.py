@@ -92,6 +92,9 @@ WORDS: dict[type, _Words] = {
     events.HostCancelled: lambda _, __: Said("cancelled", "cancelled", is_milestone=True),
     events.HostUnreachable: _final("unreachable"),
     events.HostFailed: _final("failed"),
+    events.LinkLost: lambda event, _: Said(
+        f"link lost, the node works on: {event.message}", "warning", is_milestone=True
+    ),
     events.RunLost: _final("lost"),
     events.Hello: _hello,
     events.StageStarted: lambda _, __: Said("started"),

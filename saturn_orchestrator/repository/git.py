@@ -105,11 +105,19 @@ class Repository:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env={**os.environ, "LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
+                env=_environment(),
             )
-        except FileNotFoundError as error:
+        except OSError as error:
             raise RepositoryError(
-                "git is not installed on this machine", code="no_git", hint="install git, for example: apt install git"
+                f"git cannot be run on this machine: {error.strerror}",
+                code="no_git",
+                hint="install git, for example: apt install git",
             ) from error
         out, err = await process.communicate()
         return process.returncode or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what a git hook that runs saturn would make every git believe (GIT_DIR, GIT_INDEX_FILE, ...)."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return {**kept, "LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}

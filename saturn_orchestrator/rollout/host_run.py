@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -15,8 +16,14 @@ from saturn_orchestrator.rollout.survey import connect, gather_facts
 from saturn_orchestrator.session.base import OpenSession, Session
 from saturn_orchestrator.topology.model import Host
 
-RECONNECTS = 5
-"""How often a broken line is taken up again in one run. Asking again is safe: the node starts a run only once."""
+LINK_PATIENCE_S = 600
+"""How long a silent line is tried again: the run belongs to the node, and LTE may be away for minutes.
+
+Asking again is safe, since a node starts a run only once.
+"""
+
+PAUSE_S = 1.0
+"""Between two tries of a line that opens and breaks at once."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,8 @@ class Ways:
 
     plan: facts to the host's plan. consent: who confirmed the plan, "" when it was declined; it may take its time.
     settled: told the host's name once it will not ask for consent any more. trace: told what only `--verbose` shows.
-    slots: how many hosts may be worked on at once; not held while a person thinks.
+    slots: how many hosts may be worked on at once; not held while a person thinks. link_patience_s: how long a run
+    whose line broke is waited for.
     """
 
     open_session: OpenSession
@@ -34,6 +42,7 @@ class Ways:
     settled: Callable[[str], None]
     trace: Callable[[str], None]
     slots: asyncio.Semaphore
+    link_patience_s: float = LINK_PATIENCE_S
 
 
 class HostRun:
@@ -46,13 +55,21 @@ class HostRun:
         self._ways = ways
         self._post = post
         self._session: Session | None = None
+        self._told: Session | None = None
+        self._is_begun = False
         self._is_ordered = False
+        self._is_stopping = False
         self._last_seq = 0
+        self._heard_at = 0.0
 
     async def walk(self) -> None:
         """Take the host to a final event, or leave it running on the node when this task is cancelled."""
+        self._is_begun = True
         try:
-            await self._walk()
+            if self._is_stopping:
+                self._post(events.HostCancelled(now()))
+            else:
+                await self._walk()
         except asyncio.CancelledError:
             if not self._is_ordered:
                 self._post(events.HostCancelled(now()))
@@ -71,14 +88,19 @@ class HostRun:
 
     def stop(self, task: asyncio.Task[None]) -> None:
         """Ask the node to stop after the service in hand; a host that was not touched yet is just let go."""
-        if self._is_ordered and self._session:
-            self._session.tell(replace(self._request, verb="cancel"))
-        else:
+        self._is_stopping = True
+        if self._is_ordered:
+            self._tell_to_stop()
+        elif self._is_begun:
             task.cancel()
 
+    def _tell_to_stop(self) -> None:
+        if self._session and self._session is not self._told:  # a line taken up again is told again, never twice
+            self._session.tell(replace(self._request, verb="cancel"))
+            self._told = self._session
+
     async def _walk(self) -> None:
-        async with self._ways.slots:
-            facts = await self._survey()
+        facts = await self._survey()
         plan = await self._ways.plan(self._host, facts)
         self._post(events.HostPlanned(now(), plan.revision_before, plan.revision_after))
         by = await self._ways.consent(plan)
@@ -97,23 +119,24 @@ class HostRun:
             lambda attempt: self._post(events.SessionOpening(now(), attempt)),
         )
         self._post(events.SessionOpened(now()))
-        facts = await gather_facts(self._host, self._session)
+        async with self._ways.slots:
+            facts = await gather_facts(self._host, self._session)
         for problem in facts.problems:
             raise ExecutorRefused(problem.message, code=problem.code, hint=problem.hint)
         return facts
 
     async def _run(self, request: Request) -> None:
         """Start the run and follow it to its goodbye, taking up the line again when it breaks."""
-        for _ in range(RECONNECTS):
+        self._heard_at = time.monotonic()
+        while (patience_s := self._ways.link_patience_s - (time.monotonic() - self._heard_at)) > 0:
             try:
-                if await self._follow(replace(request, after=self._last_seq)):
-                    return
+                await self._reconnect(patience_s)
+                said_goodbye = await self._follow(replace(request, after=self._last_seq))
             except SessionError as lost:  # also a line that broke before the executor spoke again
-                self._ways.trace(f"{self._host.name}: {lost.message}")
-                if not await self._reconnect():
-                    break
+                await self._hang_up(lost)
             else:
-                self._lose("worker_lost", "the executor on the node ended without a goodbye", working=False)
+                if not said_goodbye:
+                    self._lose("worker_lost", "the executor on the node ended without a goodbye", working=False)
                 return
         self._lose("session_lost", "the line is gone; the node goes on by itself", working=True)
 
@@ -121,6 +144,9 @@ class HostRun:
         """Post what the node says; whether it said goodbye."""
         assert self._session
         async for line in self._session.ask(request):
+            self._heard_at = time.monotonic()
+            if self._is_stopping:
+                self._tell_to_stop()
             if isinstance(line, events.LogLine | events.Malformed):
                 self._ways.trace(f"{self._host.name}: {line}")
                 continue
@@ -131,16 +157,19 @@ class HostRun:
                 return True
         return False
 
-    async def _reconnect(self) -> bool:
-        """Whether there is a line again."""
+    async def _reconnect(self, patience_s: float) -> None:
+        if self._session is None:
+            self._session = await connect(
+                self._host, self._ways.open_session, lambda _: None, patience_s=patience_s, attempts=None
+            )
+
+    async def _hang_up(self, lost: SessionError) -> None:
         if self._session:
             await self._session.close()
-        try:
-            self._session = await connect(self._host, self._ways.open_session, lambda _: None)
-        except SessionError as error:
-            self._ways.trace(f"{self._host.name}: {error.message}")
-            self._session = None
-        return self._session is not None
+        self._session = None
+        self._ways.trace(f"{self._host.name}: {lost.message}")
+        self._post(events.LinkLost(now(), lost.message))
+        await asyncio.sleep(min(PAUSE_S, self._ways.link_patience_s / 10))
 
     def _fail(self, message: str) -> None:
         if self._is_ordered:

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from secrets import token_hex
 
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_before_delay, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    stop_never,
+    wait_random_exponential,
+)
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost, Unreachable
@@ -28,22 +35,31 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}"
 
 
-async def connect(host: Host, open_session: OpenSession, on_attempt: Callable[[int], None]) -> Session:
-    """A session with the host, tried again on what may pass by itself, within the host's patience.
+async def connect(
+    host: Host,
+    open_session: OpenSession,
+    on_attempt: Callable[[int], None],
+    *,
+    patience_s: float = 0,
+    attempts: int | None = ATTEMPTS,
+) -> Session:
+    """A session with the host, tried again on what may pass by itself.
+
+    patience_s: how long altogether; the host's `connect_timeout_s` unless told. attempts: None for no limit but that.
 
     Raises:
         SessionError: why there is none; Unreachable when nobody answered.
     """
-    patience = host.ssh.connect_timeout_s
-    attempts = AsyncRetrying(
-        stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(patience),
-        wait=wait_random_exponential(multiplier=0.5, max=5),
+    patience = patience_s or host.ssh.connect_timeout_s
+    tries = AsyncRetrying(
+        stop=stop_before_delay(patience) | (stop_after_attempt(attempts) if attempts else stop_never),
+        wait=wait_random_exponential(multiplier=0.5, max=10),
         retry=retry_if_exception(_is_worth_another_try),
         reraise=True,
     )
     try:
         async with asyncio.timeout(patience):
-            async for attempt in attempts:
+            async for attempt in tries:
                 with attempt:
                     on_attempt(attempt.retry_state.attempt_number)
                     return await open_session(host)

@@ -179,7 +179,12 @@ def _identities(file: Path | None) -> list[asyncssh.SSHKey] | tuple[()]:
     """The person's key; an empty tuple lets asyncssh ask the agent and the usual places."""
     if file is None or not file.exists():
         return ()
-    return [_private_key(file, file.stat().st_mtime_ns)]
+    try:
+        return [_private_key(file, file.stat().st_mtime_ns)]
+    except Denied as error:
+        if error.code == "identity_locked" and os.environ.get("SSH_AUTH_SOCK"):
+            return ()
+        raise
 
 
 @lru_cache
@@ -193,7 +198,7 @@ def _private_key(file: Path, _: int) -> asyncssh.SSHKey:
         raise Denied(
             f"the identity {file} is protected by a passphrase",
             code="identity_locked",
-            hint=f"ssh-add {file}, and remove ssh.identity_file or set it to null so that the agent is asked",
+            hint=f'eval "$(ssh-agent)" && ssh-add {shlex.quote(str(file))}   # the agent is asked then',
         ) from error
 
 

@@ -44,6 +44,7 @@ class Conversation:
         self._shipped = shipped
         self._framer = Framer()
         self._is_started = False
+        self._is_shipped = False
 
     async def ask(self, request: Request) -> AsyncIterator[Line]:
         """See Session.ask."""
@@ -67,7 +68,8 @@ class Conversation:
 
     def _heard(self, words: str) -> bool:
         """Act on what the far side says about itself; whether the answer is over."""
-        if words == "need" and not self._is_started:
+        if words == "need" and not (self._is_started or self._is_shipped):
+            self._is_shipped = True
             self._channel.write(PAYLOAD_FOLLOWS + self._shipped.data)
         elif words == "have":
             self._is_started = True

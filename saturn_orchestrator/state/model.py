@@ -10,7 +10,7 @@ from saturn_orchestrator.events import Finding
 
 
 class Status(StrEnum):
-    """Where a host stands in a run. The last ten are final."""
+    """Where a host stands in a run: on its way, or in a final state."""
 
     PENDING = "pending"
     CONNECTING = "connecting"

@@ -12,6 +12,7 @@ EXIT_FAILED = 1
 EXIT_UNREACHABLE = 3
 EXIT_LOCKED = 5
 EXIT_DECLINED = 6
+EXIT_INTERRUPTED = 130
 
 _PRECEDENCE = (EXIT_FAILED, EXIT_LOCKED, EXIT_UNREACHABLE, EXIT_DECLINED)
 """When several apply, the first of these is the exit code."""
@@ -28,12 +29,14 @@ class Outcome:
 def outcome(run: RunState) -> Outcome:
     """The outcome of the run, from its hosts alone."""
     hosts = run.hosts.values()
+    if not run.is_finished:  # a person left it; what runs on a node goes on
+        return Outcome("partial", EXIT_INTERRUPTED)
     codes = {host_exit_code(host) for host in hosts}
     return Outcome(_word(hosts), next((code for code in _PRECEDENCE if code in codes), EXIT_SUCCESS))
 
 
 def host_exit_code(host: HostState) -> int:
-    """What this host alone would make the exit code."""
+    """What this host alone, in its final state, would make the exit code."""
     if host.status.is_success:
         return EXIT_SUCCESS
     if host.error and host.error.code == "locked":
@@ -43,8 +46,6 @@ def host_exit_code(host: HostState) -> int:
         Status.DECLINED: EXIT_DECLINED,
         Status.CANCELLED: EXIT_DECLINED,
         Status.SKIPPED: EXIT_DECLINED,
-        Status.PENDING: EXIT_DECLINED,
-        Status.RUNNING: EXIT_UNREACHABLE,
     }.get(host.status, EXIT_FAILED)
 
 

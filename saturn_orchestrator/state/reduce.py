@@ -87,6 +87,10 @@ def _failed(host: HostState, event: events.HostFailed) -> HostState:
     return replace(host, status=Status.FAILED, error=error, finished_at=event.at)
 
 
+def _link_lost(host: HostState, _: events.LinkLost) -> HostState:
+    return replace(host, text="link lost, the node works on")
+
+
 def _lost(host: HostState, event: events.RunLost) -> HostState:
     error = HostError(event.code, event.message, event.hint, host.stage, host.service)
     return replace(host, status=Status.LOST, error=error, finished_at=event.at)
@@ -198,6 +202,7 @@ MOVES: dict[type, _Move] = {
     events.HostCancelled: (_BEFORE_RUN, _cancelled),
     events.HostUnreachable: (_BEFORE_RUN | {Status.CONFIRMED}, _unreachable),
     events.HostFailed: (_BEFORE_RUN | {Status.CONFIRMED}, _failed),
+    events.LinkLost: (_ORDERED, _link_lost),
     events.RunLost: (_ORDERED, _lost),
     events.Hello: (_ORDERED, _hello),
     events.StageStarted: (frozenset({Status.RUNNING}), _stage_started),

@@ -1,4 +1,4 @@
-"""The fake docker and a real one give the same answers to everything that saturn_node.compose asks.
+"""The simulated docker and a real one give the same answers to everything that saturn_node.compose asks.
 
 The real one is asked when SATURN_TEST_DOCKER names its socket (unix:///...); DOCKER_CONFIG may name the folder of the
 compose plugin. It needs an image `saturn-contract:1` with a `sleep` in it.
@@ -13,21 +13,20 @@ from saturn_node import compose, proc
 from saturn_node.compose import Project
 from saturn_node.errors import NodeError
 from saturn_node.wire import NodeOrder
-from support import fake_docker
-from support.node import compose_json, until
+from support.node import SIMULATED_DOCKER, compose_json, until
 
 IMAGE = "saturn-contract:1"
 REAL = os.environ.get("SATURN_TEST_DOCKER", "")
-KINDS = ["fake", pytest.param("real", marks=pytest.mark.e2e)] if REAL else ["fake"]
+KINDS = ["simulated", pytest.param("real", marks=pytest.mark.e2e)] if REAL else ["simulated"]
 
 
 @pytest.fixture(params=KINDS)
 def order(request, tmp_path):
-    """An order whose compose command is the fake or the real docker; the projects are taken down at the end."""
-    if request.param == "fake":
+    """An order whose compose command is the simulated or the real docker; the projects are taken down at the end."""
+    if request.param == "simulated":
         (tmp_path / "docker").mkdir()
         (tmp_path / "docker" / "state.json").write_text(json.dumps({"images": [IMAGE]}))
-        docker = (sys.executable, fake_docker.__file__, str(tmp_path / "docker"))
+        docker = (sys.executable, SIMULATED_DOCKER, str(tmp_path / "docker"))
     else:
         docker = ("docker", "--host", REAL)
     made = NodeOrder("h", str(tmp_path), str(tmp_path), "", "main", (*docker, "compose"))

@@ -109,6 +109,6 @@ def test_facts_leave_nothing_on_the_node(opened: Opened, tmp_path):
             assert [line async for line in session.ask(asked(host))]
             await session.close()
 
-            assert not Path(host.root).exists()
-
     asyncio.run(story())
+
+    assert not (tmp_path / "root").exists()

@@ -129,7 +129,10 @@ def test_the_oldest_supported_python_reads_and_writes_the_same():
 
 
 def test_the_schema_needs_the_standard_library_alone():
-    program = "import sys; import saturn_node.wire; print(sorted({name.split('.')[0] for name in sys.modules} - sys.stdlib_module_names))"
+    program = (
+        "import sys, saturn_node.wire\n"
+        "names = {each.split('.')[0] for each in sys.modules}\nprint(sorted(names - sys.stdlib_module_names))"
+    )
     folder = Path(saturn_node.__file__).parents[1]
 
     done = subprocess.run((sys.executable, "-S", "-c", program), cwd=folder, capture_output=True, text=True, check=True)

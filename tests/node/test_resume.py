@@ -151,10 +151,11 @@ def test_command_that_outlived_its_worker_is_ended_before_the_next_run_works(tmp
     with node.start() as process:
         order(process, node.request("run", "r1", revision))
         until(lambda: "service_started deploy web" in kinds(node.events("r1")), "deploy")
-        until(lambda: node.is_working("up"), "the up command")
+        until(node.is_asleep, "the up command")
         node.kill_worker("r1")
         process.stdin.close()
         process.stdout.read()
+    assert node.is_working("up")
     node.control()
     events = node.deploy("r2", revision, resume=True)
     assert any("left over from a worker that was killed" in each.get("text", "") for each in events)

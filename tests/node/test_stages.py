@@ -1,4 +1,4 @@
-"""What goes wrong in each stage, seen from outside: real git, the fake docker, the real executor."""
+"""What goes wrong in each stage, seen from outside: real git, the simulated docker, the real executor."""
 
 import json
 import os
@@ -134,7 +134,8 @@ def test_verify_fails_a_sick_container_and_shows_its_log(tmp_path):
         "diagnostics_collected diagnose",
         "goodbye failed",
     ]
-    assert [each["tail"] for each in events if each["type"] == "service_failed"] == [["log of db"]]
+    tails = [each["tail"] for each in events if each["type"] == "service_failed"]
+    assert tails == [["simulated log of db: its health check fails"]]
 
 
 def test_verify_accepts_a_one_shot_that_exited_well_and_fails_one_that_did_not(tmp_path):

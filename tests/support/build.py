@@ -99,7 +99,7 @@ def run_story(host: str = "alpha", outcome: str = "success", after: int = 0) -> 
     return [event for event in story if event.seq > after]
 
 
-# --- strategies: any event whatever -------------------------------------------------------------------------------------
+# --- strategies: any event whatever ----------------------------------------------------------------------------------
 
 _texts = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), max_size=12)
 _words = st.sampled_from(("", "web", "db", "prepare", "deploy", "changed", "unchanged", "success", "failed", "blocked"))

@@ -1,4 +1,4 @@
-"""A node in a folder: a root, an origin, a fake docker on PATH, and the real executor as its own process."""
+"""A node in a folder: a root, an origin, a simulated docker on PATH, and the real executor as its own process."""
 
 import hashlib
 import io
@@ -15,7 +15,8 @@ import saturn_node
 from saturn_node import wire
 
 _SOURCE = os.path.dirname(saturn_node.__file__)
-_FAKE_DOCKER = os.path.join(os.path.dirname(__file__), "fake_docker.py")
+_REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SIMULATED_DOCKER = os.path.join(_REPOSITORY, "saturn_orchestrator", "app", "simulated_docker.py")
 _BOOTSTRAP = (
     "import sys\nfrom saturn_node.conversation import converse\nsys.exit(converse(open({0!r}, 'rb').read(), {1!r}))\n"
 )
@@ -107,7 +108,7 @@ class Node:
             "PYTHONPATH": os.path.dirname(_SOURCE),
             "USER": "tester",
         }
-        self._script("bin/docker", f'#!/bin/sh\nexec "{sys.executable}" "{_FAKE_DOCKER}" "{self.docker_folder}" "$@"\n')
+        self._script("bin/docker", f'#!/bin/sh\nexec "{sys.executable}" "{SIMULATED_DOCKER}" "{self.docker_folder}" "$@"\n')
         self.payload_path = self.path("payload.zip")
         data = payload()
         self.digest = hashlib.sha256(data).hexdigest()
@@ -219,9 +220,13 @@ class Node:
             return file.read()
 
     def is_working(self, verb):
-        """Whether a command of the fake docker with this verb is at work."""
+        """Whether a command of the simulated docker with this verb is at work."""
         wanted = (self.docker_folder.encode(), verb.encode())
         return any(all(word in argv.split(b"\0") for word in wanted) for argv in _command_lines())
+
+    def is_asleep(self):
+        """Whether a command of the simulated docker has begun to sleep, as it was told to."""
+        return os.path.exists(os.path.join(self.docker_folder, "asleep"))
 
     def kill_worker(self, run):
         """SIGKILL the worker of a run, as a power cut would; its commands die with it in time."""

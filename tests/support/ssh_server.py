@@ -1,4 +1,4 @@
-"""A real SSH server on a port of its own: own host key, one authorised key, and an exec that really runs the command."""
+"""A real SSH server on a port of its own: its host key, one authorised key, and an exec that runs the command."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def ssh_server(
     connections: list[asyncssh.SSHServerConnection] = []
 
     async def execute(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: ASYNC220 - asyncio's own child is never over while its output is held back
             ("/bin/sh", "-c", rewritten(process.command or "")), bufsize=0, env={**os.environ, **(environ or {})},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip

@@ -43,8 +43,8 @@ class Desk:
         hosts = tuple(build.host(name, connect_timeout_s=0.2) for name in names)
         order = Deploy(build.topology(folder, *hosts), hosts, by="ada", controller="saturn")
         ports = Ports(
-            self.door, lambda plan: self.shown.append(plan.host), self.ask if self.answers else None, [self.sink], self.stop,
-            lambda _: None,
+            self.door, lambda plan: self.shown.append(plan.host), self.ask if self.answers else None, [self.sink],
+            self.stop, lambda _: None,
         )  # fmt: skip
         return asyncio.run(deploy(order, ports))
 

@@ -30,13 +30,13 @@ def test_only_a_clear_yes_is_a_yes(line, answer):
 def keyboard() -> Iterator[int]:
     """Standard input is a terminal; yields the end at which a test types."""
     typing, terminal = pty.openpty()
-    before, sys.stdin = sys.stdin, open(terminal, encoding="utf-8")
-    try:
-        yield typing
-    finally:
-        sys.stdin.close()
-        sys.stdin = before
-        os.close(typing)
+    before = sys.stdin
+    with open(terminal, encoding="utf-8") as sys.stdin:
+        try:
+            yield typing
+        finally:
+            sys.stdin = before
+            os.close(typing)
 
 
 def test_ask_prints_the_question_on_standard_error_and_takes_one_line(capsys):

@@ -28,10 +28,14 @@ def warnings_of(wish: Wanted | None = None, **fields: object) -> tuple[str, ...]
     "fact, wish, change",
     [
         pytest.param(None, wanted(), Change("web", Action.CREATE, "no containers yet"), id="unheard of"),
-        pytest.param(ServiceFact("web", "absent"), moved(COMPOSE), Change("web", Action.CREATE, "no containers yet"), id="absent"),
+        pytest.param(
+            ServiceFact("web", "absent"), moved(COMPOSE),
+            Change("web", Action.CREATE, "no containers yet"), id="absent",
+        ),
         pytest.param(
             ServiceFact("web", "running"), wanted(moved=None, commits=None),
-            Change("web", Action.RECREATE, "its present revision is unknown to git here, so it may be"), id="unknown revision",
+            Change("web", Action.RECREATE, "its present revision is unknown to git here, so it may be"),
+            id="unknown revision",
         ),
         pytest.param(
             ServiceFact("web", "running"), moved(COMPOSE),
@@ -49,8 +53,8 @@ def warnings_of(wish: Wanted | None = None, **fields: object) -> tuple[str, ...]
             ServiceFact("web", "stopped", local_changed=True), moved(COMPOSE),
             Change("web", Action.RECREATE, "docker-compose.yml changed"), id="git comes before the node's own change",
         ),
-        pytest.param(ServiceFact("web", "stopped"), wanted(), Change("web", Action.START, "it is stopped"), id="stopped"),
-        pytest.param(ServiceFact("web", "partial"), wanted(), Change("web", Action.START, "it is partial"), id="partial"),
+        pytest.param(ServiceFact("web", "stopped"), wanted(), Change("web", Action.START, "it is stopped")),
+        pytest.param(ServiceFact("web", "partial"), wanted(), Change("web", Action.START, "it is partial")),
         pytest.param(ServiceFact("web", "running"), wanted(), Change("web", Action.UNCHANGED), id="running"),
         pytest.param(ServiceFact("web", "restarting"), wanted(), Change("web", Action.UNCHANGED), id="restarting"),
         pytest.param(

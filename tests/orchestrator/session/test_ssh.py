@@ -167,15 +167,15 @@ def test_a_key_that_is_not_authorised_is_denied(tmp_path):
 
 
 def test_an_identity_behind_a_passphrase_names_the_agent(tmp_path):
+    locked = tmp_path / "locked"
+    subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", locked), check=True)
+
     async def story() -> None:
         async with ssh_server(tmp_path) as server:
-            locked = tmp_path / "locked"
-            subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", locked), check=True)
-
             error = await error_of_opening(server.host(identity_file=locked))
 
             assert (type(error), error.code) == (Denied, "identity_locked")
-            assert error.hint.startswith(f"ssh-add {locked}")
+            assert f"ssh-add {locked}" in error.hint
 
     asyncio.run(story())
 

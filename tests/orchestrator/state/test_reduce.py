@@ -122,7 +122,8 @@ FAILED_STAGE = node_event(
             standing(Status.FAILED, error=HostError("no_python", "m", "h"), finished_at=AT),
         ),
         (
-            standing(stage="deploy", service="web"), own_event(events.RunLost, code="session_lost", message="m", hint="h"),
+            standing(stage="deploy", service="web"),
+            own_event(events.RunLost, code="session_lost", message="m", hint="h"),
             standing(
                 Status.LOST, stage="deploy", service="web", finished_at=AT,
                 error=HostError("session_lost", "m", "h", "deploy", "web"),
@@ -133,11 +134,17 @@ FAILED_STAGE = node_event(
             standing(service="web", text="old"), node_event(events.StageStarted, stage="verify"),
             standing(stage="verify", last_seq=1),
         ),
-        (standing(service="web"), node_event(events.StageFinished, stage="verify"), standing(stage="verify", last_seq=1)),
+        (
+            standing(service="web"), node_event(events.StageFinished, stage="verify"),
+            standing(stage="verify", last_seq=1),
+        ),
         (standing(), node_event(events.StageSkipped, stage="prepare"), standing(stage="prepare", last_seq=1)),
         (
             standing(),
-            node_event(events.CheckedOut, stage="prepare", revision_before=OLD, revision_after=NEW, stale=True, message="from cache"),
+            node_event(
+                events.CheckedOut, stage="prepare", revision_before=OLD, revision_after=NEW, stale=True,
+                message="from cache",
+            ),
             standing(revision_before=OLD, revision_after=NEW, stale=True, text="from cache", last_seq=1),
         ),
         (
@@ -145,7 +152,8 @@ FAILED_STAGE = node_event(
             standing(service="web", services={"web": ServiceState("working")}, last_seq=1),
         ),
         (
-            standing(services={"web": ServiceState("changed")}), node_event(events.ServiceStarted, stage="verify", service="web"),
+            standing(services={"web": ServiceState("changed")}),
+            node_event(events.ServiceStarted, stage="verify", service="web"),
             standing(service="web", services={"web": ServiceState("changed")}, last_seq=1),
         ),
         (
@@ -184,7 +192,10 @@ FAILED_STAGE = node_event(
             standing(Status.CONFIRMED), node_event(events.Refused, code="locked", message="m", hint="h"),
             standing(Status.CONFIRMED, error=HostError("locked", "m", "h"), last_seq=1),
         ),
-        (standing(text="old"), node_event(events.Goodbye, outcome="failed"), standing(Status.FAILED, finished_at=AT, last_seq=1)),
+        (
+            standing(text="old"), node_event(events.Goodbye, outcome="failed"),
+            standing(Status.FAILED, finished_at=AT, duration_s=0.0, last_seq=1),
+        ),
     ],
     ids=lambda value: value.type if hasattr(value, "type") else "",
 )  # fmt: skip
@@ -241,13 +252,14 @@ def test_an_unknown_event_counts_by_its_seq_alone():
 def test_a_run_from_pending_to_changed():
     opening = (
         own_event(events.SessionOpening), own_event(events.SessionOpened),
-        own_event(events.HostPlanned, revision_before=OLD, revision_after=NEW), own_event(events.HostConfirmed, by="ada"),
+        own_event(events.HostPlanned, revision_before=OLD, revision_after=NEW),
+        own_event(events.HostConfirmed, by="ada"),
     )  # fmt: skip
 
     assert after(HostState("alpha"), *opening, *run_story()) == HostState(
         "alpha", Status.CHANGED, stage="deploy", attempt=1, services={"web": ServiceState("changed")}, by="ada",
         revision_before=OLD, revision_after=NEW, log="/opt/homelab/logs/deploy/deploy_1.log",
-        started_at=AT, finished_at=AT, last_seq=6,
+        started_at=AT, finished_at=AT, duration_s=0.0, last_seq=6,
     )  # fmt: skip
 
 
