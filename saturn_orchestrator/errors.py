@@ -10,6 +10,7 @@
         HostKeyRejected          1    the host key is unknown or another one: never retried
         SessionLost              1    the line broke in the middle; the node may still be working
         ExecutorRefused          1    the node is reachable but cannot or will not begin (no_python, locked, ...)
+      DemoFailed                 1    an act of `saturn demo` did not end as it should
       Interrupted              130    Ctrl-C
 
 Foreign errors are translated where they enter: asyncssh's in session/ssh.py, pydantic's and yaml's in topology/load.py,
@@ -123,6 +124,13 @@ class ExecutorRefused(SessionError):
     """The node is reachable but the executor cannot or will not begin; the code is the node's."""
 
     code = "refused"
+
+
+class DemoFailed(SaturnError):
+    """An act of `saturn demo` did not end as it should; nothing is left behind then, either."""
+
+    code = "demo_failed"
+    exit_code = 1
 
 
 class Interrupted(SaturnError):

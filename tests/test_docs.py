@@ -1,4 +1,7 @@
-"""The documents say what the program does: verbs and options, events, exit codes, error codes, and links that lead somewhere."""
+"""The documents say what the program does: verbs, options, events, exit codes and error codes; and links lead somewhere.
+
+What the documents must name is read from the source, never listed here.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ SOURCES = sorted(
     for file in (ROOT / folder).rglob("*.py")
 )
 
-_CODE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+CODE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _LINK = re.compile(r"\[[^\]]*\]\((?!https?:|mailto:)([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ +(.*?) *$", re.MULTILINE)
@@ -41,60 +44,66 @@ _TABLE_CODE = re.compile(r"^\| `([a-z0-9_]+)` \|", re.MULTILINE)
 # --- what the source says ---------------------------------------------------------------------------------------------
 
 
+POSITIONS = {
+    "NodeError": 0, "Blocked": 0, "Cancelled": 0, "Violation": 0, "Problem": 0, "HostError": 0,
+    "failure": 1, "Verdict": 2, "_lose": 0,
+}  # fmt: skip
+"""Where a code stands among the arguments of a call that takes one without `code=`."""
+
+TABLES = {"_REFUSALS", "_MISSING", "_MISSING.get"}
+"""Tables of codes, and the call with their default: in each entry the code is the key or the first of a pair."""
+
+
 def error_codes(source: str) -> set[str]:
-    """Every stable code in a module: of NodeError, Blocked, Cancelled and Violation, `code=`, classes, and tables of them."""
-    return {text for node in ast.walk(ast.parse(source)) for text in _codes_of(node) if _CODE.fullmatch(text)}
+    """Every stable code in a module."""
+    return {text for node in ast.walk(ast.parse(source)) for text in codes_at(node) if CODE.fullmatch(text)}
 
 
-def _codes_of(node: ast.AST) -> Iterator[str]:
+def codes_at(node: ast.AST) -> Iterator[str]:
+    """The texts that stand in a node where a code belongs; some are none."""
     if isinstance(node, ast.Call):
-        yield from _codes_of_call(node)
-    elif isinstance(node, ast.ClassDef):
-        for statement in node.body:
-            if isinstance(statement, ast.Assign | ast.AnnAssign) and "code" in _targets(statement):
-                yield from _texts(statement.value)
+        yield from codes_of_call(node)
     elif isinstance(node, ast.Assign | ast.AnnAssign):
-        targets = _targets(node)
-        if "code" in targets:
-            yield from _texts(node.value)
-        if isinstance(node.value, ast.Dict) and targets & {"_REFUSALS"}:
-            yield from (text for key in node.value.keys for text in _texts(key))
-        if isinstance(node.value, ast.Dict) and targets & {"_MISSING"}:
-            yield from (
-                text for value in node.value.values if isinstance(value, ast.Tuple) for text in _texts(value.elts[0])
-            )
-        if isinstance(node.value, ast.Tuple) and targets & {"code, hint"}:
-            yield from _texts(node.value.elts[0])
+        names = assigned_names(node)
+        if "code" in names:
+            yield from texts(node.value)
+        if "code, hint" in names or names & TABLES:
+            yield from entries(node.value)
 
 
-def _codes_of_call(call: ast.Call) -> Iterator[str]:
-    name = ast.unparse(call.func).rpartition(".")[2]
-    position = {"NodeError": 0, "Blocked": 0, "Cancelled": 0, "Violation": 0, "Problem": 0, "HostError": 0}.get(name)
-    position = {"failure": 1, "Verdict": 2, "_lose": 0}.get(name, position)
-    if position is not None and len(call.args) > position:
-        yield from _texts(call.args[position])
-    if ast.unparse(call.func).endswith("_MISSING.get") and isinstance(call.args[1], ast.Tuple):
-        yield from _texts(call.args[1].elts[0])
-    for keyword in call.keywords:
-        if keyword.arg == "code":
-            yield from _texts(keyword.value)
+def codes_of_call(call: ast.Call) -> Iterator[str]:
+    name = ast.unparse(call.func)
+    position = POSITIONS.get(name.rpartition(".")[2])
+    if position is not None:
+        yield from (text for argument in call.args[position : position + 1] for text in texts(argument))
+    if name in TABLES:
+        yield from (text for default in call.args[1:] for text in entries(default))
+    yield from (text for keyword in call.keywords if keyword.arg == "code" for text in texts(keyword.value))
 
 
-def _targets(statement: ast.Assign | ast.AnnAssign) -> set[str]:
+def assigned_names(statement: ast.Assign | ast.AnnAssign) -> set[str]:
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
     return {ast.unparse(target).strip("()") for target in targets}
 
 
-def _texts(value: ast.expr | None) -> Iterator[str]:
-    """The texts that an expression may be: itself, both arms of a choice, or an f-string with its holes as they come."""
+def entries(table: ast.expr | None) -> Iterator[str]:
+    """The codes of a table: keys that are codes with texts behind them, or the first of each pair."""
+    if isinstance(table, ast.Tuple):
+        yield from texts(table.elts[0])
+    elif isinstance(table, ast.Dict):
+        for key, value in zip(table.keys, table.values, strict=True):
+            is_pair_of_code = isinstance(value, ast.Tuple) and any(CODE.fullmatch(text) for text in texts(value.elts[0]))
+            yield from entries(value) if is_pair_of_code else texts(key)
+
+
+def texts(value: ast.expr | None) -> Iterator[str]:
+    """The texts that an expression may be: itself, or both arms of a choice."""
     if isinstance(value, ast.Constant) and isinstance(value.value, str):
         yield value.value
     elif isinstance(value, ast.IfExp):
-        yield from (*_texts(value.body), *_texts(value.orelse))
-    elif isinstance(value, ast.BoolOp):
-        yield from (text for each in value.values for text in _texts(each))
+        yield from (*texts(value.body), *texts(value.orelse))
     elif isinstance(value, ast.JoinedStr) and ast.unparse(value) == "f'unknown_{kind}'":
-        yield from ("unknown_host", "unknown_tag", "unknown_role")
+        yield from ("unknown_host", "unknown_tag", "unknown_role")  # the one code that is put together
 
 
 def all_error_codes() -> set[str]:
@@ -108,7 +117,7 @@ def commands() -> dict[str, click.Command]:
 
 
 def exit_codes() -> set[int]:
-    """Of the error tree, of outcomes, and 130 for an interruption."""
+    """Of the error tree and of outcomes."""
     classes = [
         each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.SaturnError)
     ]

@@ -15,6 +15,8 @@ WITHOUT = {
     "cli/status.py": "a verb: see cli/demo.py",
     "cli/validate.py": "a verb: see cli/demo.py",
     "cli/wiring.py": "the wiring of real screens, keys and signals: tried whole in e2e",
+    "app/sample.py": "where the sample lies: found by app/test_init.py, and from a built wheel in e2e/test_install.py",
+    "report/advice.py": "wording alone: shown by report/test_summary.py and test_documents.py",
     "report/diagnose_view.py": "wording alone: shown by `saturn diagnose`, tried in e2e",
     "report/lines.py": "orchestrator/report/test_event_lines.py",
     "report/live.py": "orchestrator/report/test_live_view.py",

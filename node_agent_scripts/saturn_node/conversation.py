@@ -81,9 +81,7 @@ def _understood(line: str) -> Request:
         message = f"the request speaks protocol {request.protocol}, this executor {wire.PROTOCOL}"
         raise NodeError("protocol_mismatch", message, UPGRADE)
     if request.verb not in _VERBS:
-        raise NodeError(
-            "bad_request", f"unknown verb {request.verb!r}", UPGRADE
-        )
+        raise NodeError("bad_request", f"unknown verb {request.verb!r}", UPGRADE)
     if os.path.basename(request.run) != request.run or request.run.startswith("."):
         raise NodeError("bad_request", f"{request.run!r} is not a run id", "saturn status")
     return request

@@ -73,13 +73,12 @@ def _git_version() -> dict[str, str]:
 
 
 def _checkout(order: NodeOrder) -> tuple[str, tuple[str, ...]]:
-    """The revision and the dirty files; a node without a checkout has neither."""
-    if not os.path.lexists(os.path.join(order.checkout, ".git")):
-        return "", ()
-    revision = git.head(order.checkout)
-    if not revision:
-        raise git.broken(order.checkout, "it has no commit checked out")
-    return revision, git.dirty_files(order.checkout)[:_MAX_DIRTY]
+    """The revision and the dirty files; a node without a checkout has neither.
+
+    Nor has one whose refs a power cut emptied: that is for prepare to repair, not a reason to give up beforehand.
+    """
+    revision = git.head(order.checkout) if os.path.lexists(os.path.join(order.checkout, ".git")) else ""
+    return (revision, git.dirty_files(order.checkout)[:_MAX_DIRTY]) if revision else _NO_CHECKOUT
 
 
 def _check_root(root: str) -> None:
@@ -159,22 +158,22 @@ def run_fact(paths: Paths, run: str) -> RunFact:
     """What became of a run: its result, or "" while its worker lives, else `lost`."""
     result = state.read_json(paths.run(run, "result.json"))
     request = state.read_json(paths.run(run, "request.json"))
-    outcome = str(result.get("outcome", "")) or _unfinished(paths.run(run, "events.jsonl"))
     return RunFact(
         run=run,
-        outcome=outcome,
+        outcome=outcome_of(paths, run),
         revision=str(result.get("revision", "") or request.get("revision", "")),
         stage=str(result.get("stage", "")) or state.current_stage(paths),
         at=str(result.get("at", "")),
     )
 
 
-def _unfinished(events: str) -> str:
+def outcome_of(paths: Paths, run: str) -> str:
+    """How the run ended: what its goodbye says; "" while its worker lives, `lost` when it died without one."""
+    events = paths.run(run, "events.jsonl")
     if lock.is_held(events):
         return ""
-    last = state.read_text(events).rsplit("\n", 1)[-1]
     try:
-        event = json.loads(last or "{}")
+        last = json.loads(state.read_end(events).rstrip("\n").rsplit("\n", 1)[-1] or "{}")
     except ValueError:
         return "lost"
-    return str(event.get("outcome", "")) if event.get("type") == wire.Goodbye.type else "lost"
+    return str(last.get("outcome", "")) if last.get("type") == wire.Goodbye.type else "lost"

@@ -60,10 +60,15 @@ def branch_refspec(branch: str) -> str:
     return f"+refs/heads/{branch}:refs/remotes/origin/{branch}"
 
 
-def environment() -> dict[str, str]:
-    """What git needs to fail rather than wait for a person."""
-    known = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    return known if "GIT_SSH_COMMAND" in os.environ else {**known, "GIT_SSH_COMMAND": _SSH}
+_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+"""What git needs to fail rather than wait for a person."""
+
+
+def _transfer_environment(command: tuple[str, ...]) -> dict[str, str]:
+    """The same, and an ssh that gives up; a node whose person configured an ssh command of its own keeps that."""
+    where = command[:3] if command[1] == "-C" else command[:1]
+    own = "GIT_SSH_COMMAND" in os.environ or proc.run((*where, "config", "--get", "core.sshCommand")).ok
+    return _ENVIRONMENT if own else {**_ENVIRONMENT, "GIT_SSH_COMMAND": _SSH}
 
 
 def status_files(porcelain: str) -> tuple[str, ...]:
@@ -92,7 +97,7 @@ def broken(checkout: str, why: str, tail: Iterable[str] = ()) -> NodeError:
 
 def ask(checkout: str, *arguments: str) -> proc.Finished:
     """A local question to git, answered with whatever status."""
-    return proc.run(argv(checkout, *arguments), env=environment(), timeout_s=LOCAL_TIMEOUT_S)
+    return proc.run(argv(checkout, *arguments), env=_ENVIRONMENT, timeout_s=LOCAL_TIMEOUT_S)
 
 
 def tell(checkout: str, *arguments: str) -> str:
@@ -113,7 +118,7 @@ def transfer(command: tuple[str, ...], on_line: Callable[[str], None]) -> proc.F
         if not _PROGRESS.search(line):
             on_line(line)
 
-    finished = proc.run(command, env=environment(), idle_s=IDLE_S, on_line=heard)
+    finished = proc.run(command, env=_transfer_environment(command), idle_s=IDLE_S, on_line=heard)
     return finished._replace(tail=tuple(line for line in finished.tail if not _PROGRESS.search(line)))
 
 

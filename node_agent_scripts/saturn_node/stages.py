@@ -6,7 +6,7 @@ import os
 import time
 from typing import Callable, Mapping, NamedTuple
 
-from . import checkout, deployment, git, health, state, validation
+from . import checkout, deployment, facts, git, health, state, validation
 from .log import now_at
 from .redaction import node_redactor
 from .state import Progress
@@ -71,8 +71,7 @@ def _resumption(task: Task) -> Resumption:
 
 def _is_unfinished(task: Task, progress: Progress, markers: tuple[str, ...]) -> bool:
     """Whether there is something to resume: the run of this progress came some way and did not end well."""
-    result = state.read_json(task.paths.run(progress.run, "result.json"))
-    return result.get("outcome") != "success" and bool(markers or progress.completed)
+    return facts.outcome_of(task.paths, progress.run) != "success" and bool(markers or progress.completed)
 
 
 def _carry_over(task: Task, earlier: Resumption) -> None:

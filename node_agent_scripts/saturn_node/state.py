@@ -197,6 +197,16 @@ def write_current_stage(paths: Paths, stage: str) -> None:
     write_text(os.path.join(paths.state, "current_stage"), stage)
 
 
+def read_end(path: str, size: int = 65536) -> str:
+    """The end of a file that may be long; "" when it is missing."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def last_service(paths: Paths) -> str:
     """The last service that `deploy` completed."""
     return read_text(os.path.join(paths.state, "last_service"))

@@ -19,7 +19,7 @@ from saturn_orchestrator.app import sample
 from saturn_orchestrator.app.demo_docker import IMAGE, DemoDocker, chosen_docker, clear
 from saturn_orchestrator.app.demo_homelab import BROKER, COMPOSE, MISSPELT, DemoHomelab, Sample, prefixed
 from saturn_orchestrator.app.demo_node import USER, DemoNode
-from saturn_orchestrator.errors import SaturnError
+from saturn_orchestrator.errors import DemoFailed
 
 HEAD_LINES, HEAD_COLUMNS = 27, 76
 """How much of a diagnostics file is shown."""
@@ -57,13 +57,6 @@ class Ports:
     new_identity: Callable[[Path], str]
     run_saturn: Callable[[Sequence[str], Path, Mapping[str, str]], Awaitable[int]]
     say: Callable[[str, Kind], None]
-
-
-class DemoFailed(SaturnError):
-    """An act did not end as it should."""
-
-    code = "demo_failed"
-    exit_code = 1
 
 
 async def demo(ports: Ports, *, simulated: bool) -> None:

@@ -289,9 +289,8 @@ def up(memory: Docker, project: str, config: Mapping[str, Any], _arguments: Sequ
         del memory.containers[present[name]]
     for name, definition in config["services"].items():
         if name in memory.control.get("up_fails", []):
-            raise DockerError(
-                f"Error response from daemon: driver failed programming connectivity on {name} (simulated)"
-            )
+            words = f"driver failed programming external connectivity on {name} (simulated)"
+            raise DockerError(f"Error response from daemon: {words}")
         image = definition["image"]
         if image not in memory.images:
             raise DockerError(f"Error response from daemon: No such image: {image} (simulated)")

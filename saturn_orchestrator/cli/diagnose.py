@@ -21,7 +21,7 @@ def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:
     from saturn_orchestrator.journal import state_folder
     from saturn_orchestrator.report.diagnose_view import diagnoses_document, diagnoses_text
     from saturn_orchestrator.report.documents import dump
-    from saturn_orchestrator.report.style import console
+    from saturn_orchestrator.report.style import console, show
     from saturn_orchestrator.session.dial import open_session
 
     hosts = selection.of(loaded(ctx))
@@ -29,6 +29,6 @@ def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(dump(diagnoses_document(found)))
     else:
-        console(sys.stdout).print(diagnoses_text(found))
+        show(console(sys.stdout), diagnoses_text(found))
     codes = {each.exit_code for each in found if each.exit_code}
     return min(codes, default=0)

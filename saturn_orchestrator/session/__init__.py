@@ -1,1 +1,1 @@
-"""One connection to one host, carrying one executor. Only ssh.py knows asyncssh; only local.py starts it here."""
+"""One connection to one host, carrying one executor. Only ssh.py dials with asyncssh, only loopback.py serves with it."""

@@ -1,4 +1,6 @@
-"""The executor dies by SIGKILL anywhere, and a resume ends where an undisturbed run ends; no completed service runs twice.
+"""The executor dies by SIGKILL anywhere, and a resume ends where an undisturbed run ends.
+
+No completed service runs twice.
 
 Each host takes a third of the boundaries, all three at once: what one run costs is mostly waiting for Docker.
 """

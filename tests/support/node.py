@@ -108,7 +108,8 @@ class Node:
             "PYTHONPATH": os.path.dirname(_SOURCE),
             "USER": "tester",
         }
-        self._script("bin/docker", f'#!/bin/sh\nexec "{sys.executable}" "{SIMULATED_DOCKER}" "{self.docker_folder}" "$@"\n')
+        program = f'"{sys.executable}" "{SIMULATED_DOCKER}" "{self.docker_folder}"'
+        self._script("bin/docker", f'#!/bin/sh\nexec {program} "$@"\n')
         self.payload_path = self.path("payload.zip")
         data = payload()
         self.digest = hashlib.sha256(data).hexdigest()

@@ -1,4 +1,4 @@
-"""The demo's story with a scripted saturn, its homelab, and the whole of it as a person runs it."""
+"""The demo's story with a scripted saturn, and the whole of it as a person runs it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +14,9 @@ import pytest
 import yaml
 from support.saturn import SATURN
 
-from saturn_orchestrator.app.demo import DemoFailed, Kind, Ports, demo
-from saturn_orchestrator.app.demo_docker import DemoDocker, chosen_docker
-from saturn_orchestrator.app.demo_homelab import stand_in
-from saturn_orchestrator.app.demo_node import DemoNode
+from saturn_orchestrator.app.demo import Kind, Ports, demo
 from saturn_orchestrator.app.validate import validate
+from saturn_orchestrator.errors import DemoFailed
 
 STORY = (
     ("validate", 0),
@@ -131,76 +128,6 @@ def test_an_act_that_ends_otherwise_ends_the_demo(statuses, message):
         told.tell()
     assert (caught.value.message, caught.value.exit_code) == (message, 1)
     assert [(server.told[-1], server.folder.exists()) for server in told.servers] == [("close", False)] * 3
-
-
-def test_a_stand_in_keeps_nothing_of_the_machine():
-    real = {
-        "services": {
-            "bridge": {
-                "image": "bridge:1",
-                "environment": {"SERVER": "mqtt://mosquitto:1883"},
-                "ports": ["80:80"],
-                "volumes": ["/data:/data"],
-                "devices": ["/dev/dri"],
-                "privileged": True,
-                "restart": "always",
-                "networks": ["mqtt"],
-            }
-        },
-        "networks": {"mqtt": {"name": "mqtt", "external": True}},
-    }
-    made = stand_in(real)
-    assert set(made["services"]["bridge"]) == {"image", "init", "command", "healthcheck", "environment", "networks"}
-    assert made["services"]["bridge"]["image"] == "busybox:1.36"
-    assert '"http:$${SERVER#*:}/"' in made["services"]["bridge"]["healthcheck"]["test"][1]
-    assert made["networks"] == {"mqtt": {"name": "demo-mqtt", "external": True}}
-
-
-def test_without_docker_the_simulated_one_is_chosen_and_says_why(tmp_path):
-    chosen = asyncio.run(chosen_docker(["demo-web"], {"PATH": str(tmp_path)}))
-    assert chosen == DemoDocker("no docker answers on this machine")
-
-
-@pytest.mark.parametrize(
-    ("answers", "expected"),
-    [
-        ("[ $1 != compose ]", DemoDocker("docker is here, but not its compose plugin")),
-        ("echo 1", DemoDocker("a project demo-web is on this machine's docker already")),
-        ("[ $1 != image ] && [ $1 != pull ]", DemoDocker("busybox:1.36 is not here and cannot be pulled")),
-        ("[ $1 != image ]", DemoDocker(is_image_ours=True)),
-        ("true", DemoDocker()),
-    ],
-)
-def test_chosen_docker_is_the_real_one_only_when_it_can_be_used_without_a_trace(tmp_path, answers, expected):
-    docker = tmp_path / "docker"
-    docker.write_text(f"#!/bin/sh\n{answers}\n")
-    docker.chmod(0o755)
-    assert asyncio.run(chosen_docker(["demo-web"], {"PATH": f"{tmp_path}:{os.environ['PATH']}"})) == expected
-
-
-WORKER = """
-import fcntl, json, os, sys, time
-file = open(sys.argv[1], "w")
-fcntl.flock(file, fcntl.LOCK_EX)
-file.write(json.dumps({"pid": os.getpid()}) + "\\n")
-file.flush()
-print("at work", flush=True)
-time.sleep(1000)
-"""
-
-
-def test_end_workers_ends_a_run_that_still_goes_on(tmp_path):
-    node = DemoNode("chelsty", tmp_path, {})
-    events = node.root / "state/deploy/runs/r1/events.jsonl"
-    events.parent.mkdir(parents=True)
-    ended = node.root / "state/deploy/runs/r0/events.jsonl"
-    ended.parent.mkdir(parents=True)
-    ended.write_text(f'{{"pid": {os.getpid()}}}\n')  # nobody holds it, so nobody is meant by it
-    with subprocess.Popen((sys.executable, "-c", WORKER, str(events)), stdout=subprocess.PIPE, text=True) as worker:
-        assert worker.stdout
-        assert worker.stdout.readline() == "at work\n"
-        asyncio.run(node.end_workers())
-        assert worker.wait(10) == -signal.SIGTERM
 
 
 # --- the whole of it --------------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@ import io
 from datetime import UTC
 
 import pytest
-from support.report_values import NEW, OLD, RUN, at, screen_of
 from rich.cells import cell_len
+from support.report_values import NEW, OLD, RUN, at, screen_of
 from support.terminal import Terminal
 
 from saturn_orchestrator import events
