@@ -102,11 +102,14 @@ async def _interruptible(order: Deploy, ports: Ports, stop: Stop, terminal: Term
         )
 
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, press)
+    handlers = {signal.SIGINT: press, signal.SIGTERM: stop.leave, signal.SIGHUP: stop.leave}
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
     try:
         return await deploy(order, ports)
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        for number in handlers:
+            loop.remove_signal_handler(number)
 
 
 def _print_result(state: RunState, terminal: Terminal, *, as_json: bool) -> None:

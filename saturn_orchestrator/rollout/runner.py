@@ -35,6 +35,10 @@ class Stop:
         else:
             self._hard()
 
+    def leave(self) -> None:
+        """The terminal or the machine goes away: detach at once."""
+        self._hard()
+
 
 class Rollout:
     """A run under way: its host tasks, their queue, and the one state, which nobody else replaces."""

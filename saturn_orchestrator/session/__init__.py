@@ -1,1 +1,4 @@
-"""One connection to one host, carrying one executor. Only ssh.py dials with asyncssh, only loopback.py serves with it."""
+"""One connection to one host, carrying one executor. Only ssh.py and loopback.py know asyncssh.
+
+Everything above sees a Session.
+"""
