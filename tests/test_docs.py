@@ -1,4 +1,4 @@
-"""The documents say what the program does: verbs, options, events, exit codes and error codes; and links lead somewhere.
+"""The documents say what the program does: verbs, options, events, exit codes, error codes; and links lead somewhere.
 
 What the documents must name is read from the source, never listed here.
 """
@@ -92,7 +92,8 @@ def entries(table: ast.expr | None) -> Iterator[str]:
         yield from texts(table.elts[0])
     elif isinstance(table, ast.Dict):
         for key, value in zip(table.keys, table.values, strict=True):
-            is_pair_of_code = isinstance(value, ast.Tuple) and any(CODE.fullmatch(text) for text in texts(value.elts[0]))
+            firsts = texts(value.elts[0]) if isinstance(value, ast.Tuple) else ()
+            is_pair_of_code = any(CODE.fullmatch(text) for text in firsts)
             yield from entries(value) if is_pair_of_code else texts(key)
 
 
