@@ -9,7 +9,7 @@ _ASSIGNMENT = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _SINGLE = re.compile(r"'([^']*)'", re.DOTALL)
 _PLAIN = re.compile(r"[^\r\n]*")
-_REFERENCE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::?-([^}]*))?\}|([A-Za-z_]\w*))")
+_REFERENCE = re.compile(r"\$\$|\$(?:\{([A-Za-z_]\w*)(?::?-([^}]*))?\}|([A-Za-z_]\w*))")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 
 
@@ -40,6 +40,8 @@ def _value_at(text: str, start: int, known: Mapping[str, str]) -> tuple[str, int
 
 def _expanded(value: str, known: Mapping[str, str]) -> str:
     def replacement(found: re.Match[str]) -> str:
+        if found.group() == "$$":  # an escaped dollar
+            return "$"
         return known.get(found.group(1) or found.group(3), "") or found.group(2) or ""
 
     return _REFERENCE.sub(replacement, value)

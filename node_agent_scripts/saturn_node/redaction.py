@@ -62,16 +62,30 @@ def node_redactor(config: str) -> Redactor:
 
 def _values(config: str) -> Iterator[tuple[str, str]]:
     for path in sorted(glob.glob(os.path.join(glob.escape(config), "*", ".env"))):
-        yield from read_env(path).items()
+        text = _read(path)
+        yield from dotenv.parse(text).items()
+        yield from as_written(text)
+
+
+def as_written(text: str) -> Iterator[tuple[str, str]]:
+    """Names and values letter by letter, quotes around them left out: a program may print the file itself."""
+    for line in text.splitlines():
+        name, is_assigned, value = line.partition("=")
+        if is_assigned:
+            yield name, value.strip().strip("\"'")
 
 
 def read_env(path: str) -> dict[str, str]:
     """Names and values of one `.env`; empty when it is missing or unreadable."""
+    return dotenv.parse(_read(path))
+
+
+def _read(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return dotenv.parse(file.read())
+            return file.read()
     except OSError:
-        return {}
+        return ""
 
 
 def _forms(value: str) -> Iterator[str]:

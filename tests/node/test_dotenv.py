@@ -9,6 +9,7 @@ from saturn_node.dotenv import parse
         ("# A=1\n\n", {}),
         ("A=1\nB = two words  \n", {"A": "1", "B": "two words"}),
         ("export A=1", {"A": "1"}),
+        ("A=\"a $$ecret\"\nB=plain$$x\nC='single $$ v'", {"A": "a $ecret", "B": "plain$x", "C": "single $$ v"}),
         ("A: yaml-like", {"A": "yaml-like"}),
         ("A=x # comment\nB=x#not\nC=#empty", {"A": "x", "B": "x#not", "C": ""}),
         ("A='sin $gle # \\n'\n", {"A": "sin $gle # \\n"}),

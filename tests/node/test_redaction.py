@@ -68,6 +68,13 @@ def test_node_redactor_reads_every_service_env(tmp_path):
     assert node_redactor(str(tmp_path)).redacted("alpha-value beta-value") == "[redacted] [redacted]"
 
 
+@pytest.mark.parametrize("printed", ["double $quoted value", "double $$quoted value", "plain#value", "single $$ value"])
+def test_node_redactor_knows_a_value_as_compose_reads_it_and_as_it_is_written(tmp_path, printed):
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / ".env").write_text("export A=\"double $$quoted value\"\r\nB=plain#value\nC='single $$ value'\n")
+    assert node_redactor(str(tmp_path)).redacted(f"<{printed}>") == "<[redacted]>"
+
+
 def test_printable_takes_escapes_out_and_keeps_newlines():
     assert printable("\x1b]0;title\x07a\x1b[2Jb\x9b\u202ec\n\td") == "abc\n\td"
 
