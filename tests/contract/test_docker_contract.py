@@ -7,6 +7,7 @@ compose plugin. It needs an image `saturn-contract:1` with a `sleep` in it.
 import json
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 from saturn_node import compose, proc
@@ -31,6 +32,7 @@ def order(request, tmp_path):
         docker = ("docker", "--host", REAL)
     made = NodeOrder("h", str(tmp_path), str(tmp_path), "", "main", (*docker, "compose"))
     yield made
+    (tmp_path / "docker" / "control.json").unlink(missing_ok=True)
     for name in ("saturn-contract-a", "saturn-contract-b"):
         proc.run(project(made, tmp_path, name).argv("down", "--timeout", "0"), cwd=str(tmp_path))
 
@@ -105,10 +107,11 @@ def test_up_without_the_image_fails(order, tmp_path):
     assert not compose.up(made, "never", 60.0, lambda _line: None).ok
 
 
-@pytest.mark.e2e
-@pytest.mark.skipif(not REAL, reason="SATURN_TEST_DOCKER names no docker")
-def test_daemon_that_is_not_there_is_down():
-    order = NodeOrder("h", "/", "/", "", "main", ("docker", "--host", "unix:///nowhere.sock", "compose"))
+def test_daemon_that_is_not_there_is_down(order, tmp_path):
+    if order.compose[0] == "docker":
+        order = replace(order, compose=("docker", "--host", "unix:///nowhere.sock", "compose"))
+    else:
+        (tmp_path / "docker" / "control.json").write_text('{"down": true}')
     with pytest.raises(NodeError) as failure:
         compose.containers(order)
     assert failure.value.code == "docker_down"
