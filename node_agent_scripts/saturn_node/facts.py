@@ -45,7 +45,7 @@ def observed(order: NodeOrder, executor: str) -> dict[str, Any]:
     versions.update(problems.instead(_git_version, nothing))
     engine = problems.instead(lambda: compose.require(order), nothing)
     versions.update(engine)
-    containers = _containers(order, problems) if engine else ()
+    containers = _containers(order, problems) if engine else None
     revision, dirty = problems.instead(lambda: _checkout(order), _NO_CHECKOUT) if "git" in versions else _NO_CHECKOUT
     problems.instead(lambda: _check_root(order.root), None)
     return {
@@ -62,9 +62,10 @@ def observed(order: NodeOrder, executor: str) -> dict[str, Any]:
     }
 
 
-def _containers(order: NodeOrder, problems: _Problems) -> tuple[Container, ...]:
-    none: tuple[Container, ...] = ()
-    return problems.instead(lambda: compose.containers(order), none)
+def _containers(order: NodeOrder, problems: _Problems) -> tuple[Container, ...] | None:
+    """Every container, or None when docker does not tell."""
+    unknown: tuple[Container, ...] | None = None
+    return problems.instead(lambda: compose.containers(order), unknown)
 
 
 def _git_version() -> dict[str, str]:
@@ -97,13 +98,13 @@ def root_unwritable(root: str) -> NodeError:
     return NodeError("root_unwritable", message, f"sudo install -d -o {user} {root}")
 
 
-def _service(paths: Paths, service: ServiceOrder, containers: Sequence[Container]) -> ServiceFact:
-    own = [each for each in containers if each.project == service.name]
+def _service(paths: Paths, service: ServiceOrder, containers: Sequence[Container] | None) -> ServiceFact:
+    own = [each for each in containers or () if each.project == service.name]
     record = state.read_record(paths, service.name)
     env_file = paths.env_file(service.name)
     return ServiceFact(
         name=service.name,
-        state=service_state(own),
+        state="unknown" if containers is None else service_state(own),
         health=service_health(own),
         containers=tuple(_container(each) for each in own),
         deployed_revision=record.revision if record else "",

@@ -102,7 +102,8 @@ class ContainerFact:
 class ServiceFact:
     """What stands on the node of one service.
 
-    state: absent | running | partial | stopped | restarting. health: healthy | unhealthy | starting | none.
+    state: absent | running | partial | stopped | restarting | unknown (docker does not tell).
+    health: healthy | unhealthy | starting | none.
     local_changed: `.env` or the override under <root>/config/<service> moved since the last deploy of the service.
     missing_env: required names with no value in `.env`.
     """

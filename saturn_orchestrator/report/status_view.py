@@ -90,6 +90,8 @@ def _services(services: Sequence[ServiceFact]) -> str:
         return "-"
     states = Counter(service.state for service in services)
     health = Counter(service.health for service in services)
+    if states["unknown"]:
+        return f"{len(services)} unknown"
     parts = [f"{states['running']}/{len(services)} running"]
     parts += [f"{health[word]} {word}" for word in ("healthy", "starting", "unhealthy") if health[word]]
     return ", ".join(parts)

@@ -116,7 +116,7 @@ class Healthcheck(Section):
 
 
 class Backup(Section):
-    """What `saturn backup` takes of a service: folders under the root, how it is held still, how many are kept."""
+    """What a backup takes of a service: folders under the root, how it is held still, how many are kept."""
 
     paths: Annotated[tuple[Literal["config", "data", "logs"], ...], Field(min_length=1)] = ("config", "data")
     quiesce: Literal["stop", "pause", "none"] = "stop"
