@@ -54,6 +54,9 @@ async def ask(question: str) -> Answer:
     loop.add_reader(sys.stdin.fileno(), read)
     try:
         text = await line
+    except asyncio.CancelledError:
+        sys.stderr.write("\n")
+        raise
     finally:
         loop.remove_reader(sys.stdin.fileno())
     if not text.endswith("\n"):

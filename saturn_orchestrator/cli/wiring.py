@@ -29,6 +29,8 @@ from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.state.outcome import outcome
 from saturn_orchestrator.topology.model import login_name
 
+_STOPPING = "stopping: what runs ends after the service in hand; Ctrl-C again leaves the nodes to go on by themselves"
+
 
 class View(Sink, Protocol):
     """A sink on a screen that can make room for a plan and a question."""
@@ -93,15 +95,13 @@ def run_deploy(order: Deploy, *, yes: bool, as_json: bool, verbose: bool) -> int
 
 
 async def _interruptible(order: Deploy, ports: Ports, stop: Stop, terminal: Terminal) -> RunState:
+    loop = asyncio.get_running_loop()
+
     def press() -> None:
         stop.press()
-        terminal.say(
-            "stopping: each node ends after the service in hand; Ctrl-C again leaves them to go on by themselves"
-            if stop.presses == 1
-            else "left: the nodes go on by themselves"
-        )
+        if stop.presses == 1:  # said in a moment, below a question that the press took away
+            loop.call_later(0.05, terminal.say, _STOPPING)
 
-    loop = asyncio.get_running_loop()
     handlers = {signal.SIGINT: press, signal.SIGTERM: stop.leave, signal.SIGHUP: stop.leave}
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler)

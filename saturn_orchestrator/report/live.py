@@ -16,7 +16,6 @@ from rich.live import Live
 from rich.text import Text
 
 from saturn_orchestrator.events import Event
-from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.report.lines import Said, said
 from saturn_orchestrator.report.style import can_redraw, duration_text, look, tally, verbatim, word_text
 from saturn_orchestrator.report.times import local_time
@@ -63,9 +62,6 @@ class LiveView:
         """Remember the hosts; the region waits for the first event."""
         self._run = run
         self._stopwatches = {host: _Stopwatch(self._clock) for host in run.hosts}
-
-    def planned(self, plan: HostPlan) -> None:
-        """A plan is shown whole where a person is asked."""
 
     def noted(self, host: str, event: Event, run: RunState) -> None:
         """Print what is finished, keep the rows up to date."""

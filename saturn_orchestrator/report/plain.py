@@ -11,7 +11,6 @@ from datetime import tzinfo
 from typing import IO
 
 from saturn_orchestrator.events import Event, neutral
-from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.report.lines import Said, said
 from saturn_orchestrator.report.style import silence, tolerant
 from saturn_orchestrator.report.times import local_time
@@ -33,9 +32,6 @@ class PlainView:
 
     def opened(self, run: RunState) -> None:
         """Nothing has happened yet, so there is nothing to say."""
-
-    def planned(self, plan: HostPlan) -> None:
-        """A plan is shown whole where a person is asked; the event of it has a line here."""
 
     def noted(self, host: str, event: Event, run: RunState) -> None:
         """Write the line of the event, when it has one."""
