@@ -1,0 +1,75 @@
+"""What a node remembers, and what it forgets in time."""
+
+import os
+
+import pytest
+from saturn_node import state
+from saturn_node.state import Paths, Progress
+
+
+def made(folder, name, age):
+    """An entry of a folder, so many seconds old."""
+    path = os.path.join(folder, name)
+    if name.startswith("run"):
+        os.makedirs(path)
+    else:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("x")
+    os.utime(path, (1_000_000_000 - age, 1_000_000_000 - age))
+    return path
+
+
+def paths_in(tmp_path):
+    paths = Paths(str(tmp_path))
+    for folder in paths.folders():
+        os.makedirs(folder, exist_ok=True)
+    return paths
+
+
+def test_prune_keeps_the_newest_of_each_kind_and_the_current_run(tmp_path):
+    paths = paths_in(tmp_path)
+    for age in range(30):
+        made(paths.runs, f"run-{age:02}", age)
+        made(paths.deploy_logs, f"deploy_{age:02}.log", age)
+        made(paths.deploy_logs, f"diagnostics_{age:02}.txt", age)
+
+    state.prune(paths, "run-29")
+
+    assert sorted(os.listdir(paths.runs)) == [*(f"run-{age:02}" for age in range(state.KEPT)), "run-29"]
+    assert sorted(os.listdir(paths.deploy_logs)) == [
+        *(f"deploy_{age:02}.log" for age in range(state.KEPT)),
+        *(f"diagnostics_{age:02}.txt" for age in range(state.KEPT)),
+    ]
+
+
+def test_write_atomically_leaves_the_old_file_when_the_new_one_cannot_be_written(tmp_path):
+    path = str(tmp_path / "file")
+    state.write_atomically(path, b"old")
+    os.mkdir(f"{path}.{os.getpid()}.tmp")  # where the new one would be prepared
+    with pytest.raises(IsADirectoryError):
+        state.write_atomically(path, b"new")
+    with open(path, "rb") as file:
+        assert file.read() == b"old"
+
+
+def test_progress_survives_and_names_the_last_service(tmp_path):
+    paths = paths_in(tmp_path)
+    state.write_progress(paths, Progress("r1", "a" * 40, ("web", "db")))
+    assert state.read_progress(paths) == Progress("r1", "a" * 40, ("web", "db"))
+    assert state.last_service(paths) == "db"
+    state.forget_progress(paths)
+    assert (state.read_progress(paths), state.last_service(paths), state.completed_stages(paths)) == (None, "", ())
+
+
+def test_progress_that_is_damaged_is_no_progress(tmp_path):
+    paths = paths_in(tmp_path)
+    with open(os.path.join(paths.state, "progress.json"), "w", encoding="utf-8") as file:
+        file.write('{"run": ')
+    assert state.read_progress(paths) is None
+
+
+def test_end_of_a_long_file_is_read_alone(tmp_path):
+    (tmp_path / "long").write_text("a" * 100_000 + "\nlast\n")
+    assert state.read_end(str(tmp_path / "long"), 10).endswith("\nlast\n")
+    assert len(state.read_end(str(tmp_path / "long"), 10)) == 10
+    assert state.read_end(str(tmp_path / "none")) == ""
