@@ -17,7 +17,7 @@ from .errors import Cancelled, NodeError
 from .lines import LineSplitter
 from .orphans import MARK
 
-LINE_MAX = 4096
+LINE_MAX = 16 * 1024
 TAIL_LINES = 60
 CAPTURE_MAX = 16 * 1024 * 1024
 GRACE_S = 10.0

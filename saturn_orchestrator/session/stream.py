@@ -50,7 +50,9 @@ class Conversation:
         """See Session.ask."""
         self.tell(request)
         while chunk := await self._channel.read():
-            for line in self._framer.feed(chunk):
+            for whole in self._framer.feed(chunk):
+                # A shell that prints at its start need not end its line: until we began, the mark may stand inside one.
+                line = whole if self._is_started else whole[max(whole.find(MARK), 0) :]
                 if line.startswith(MARK):
                     if self._heard(line[len(MARK) :].decode("utf-8", "replace").strip()):
                         return

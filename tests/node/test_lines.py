@@ -10,10 +10,10 @@ def test_splitter_joins_pieces_and_keeps_the_unfinished_line():
     assert splitter.rest() == "three"
 
 
-def test_splitter_drops_what_is_beyond_the_limit():
+def test_splitter_leaves_a_line_out_whole_rather_than_cut_a_secret_in_it():
     splitter = LineSplitter(3)
     assert splitter.feed(b"abcdef") == []
-    assert splitter.feed(b"ghi\nxy\n") == ["abc", "xy"]
+    assert splitter.feed(b"ghi\nxyz\n") == ["[a line of over 3 bytes]", "xyz"]
 
 
 def test_splitter_replaces_bytes_that_are_no_text():

@@ -118,6 +118,12 @@ def test_login_noise_is_no_answer_even_when_it_looks_like_one():
     assert answer(channel) == [[facts()]]
 
 
+def test_login_noise_without_a_line_end_hides_no_mark():
+    channel = MemoryChannel([b"\x1b]0;title\x07[SATURN] have\n" + struct(facts()) + b"[SATURN] end\n"])
+
+    assert answer(channel) == [[facts()]]
+
+
 def test_a_second_answer_follows_in_the_same_session():
     first, second = facts(revision="a"), facts(revision="b")
     channel = MemoryChannel(
