@@ -79,7 +79,12 @@ def _checkout(order: NodeOrder) -> tuple[str, tuple[str, ...]]:
     Nor has one whose refs a power cut emptied: that is for prepare to repair, not a reason to give up beforehand.
     """
     revision = git.head(order.checkout) if os.path.lexists(os.path.join(order.checkout, ".git")) else ""
-    return (revision, git.dirty_files(order.checkout)[:_MAX_DIRTY]) if revision else _NO_CHECKOUT
+    if not revision:
+        return _NO_CHECKOUT
+    try:
+        return revision, git.dirty_files(order.checkout)[:_MAX_DIRTY]
+    except NodeError:  # an index that a power cut emptied: prepare's to repair, too
+        return revision, ()
 
 
 def _check_root(root: str) -> None:
