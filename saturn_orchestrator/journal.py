@@ -49,7 +49,6 @@ class Journal:
         self._inventory = inventory
         self._warn = warn
         self._own_seq: dict[str, int] = {}
-        self._run = ""
         self._database: sqlite3.Connection | None = None
         try:
             self._database = _opened(file, warn)
@@ -58,7 +57,6 @@ class Journal:
 
     def opened(self, run: RunState) -> None:
         """See Sink.opened."""
-        self._run = run.run
         self._write(
             "INSERT OR IGNORE INTO runs (run, revision, started_at, inventory) VALUES (?, ?, ?, ?)",
             (run.run, run.revision, run.started_at, self._inventory),
