@@ -20,6 +20,7 @@ from saturn_node.wire import (
     PREFIX,
     PROTOCOL,
     STAGES,
+    Cancelling,
     CheckedOut,
     ContainerFact,
     DiagnosticsCollected,
@@ -48,6 +49,7 @@ from saturn_node.wire import (
     StageFinished,
     StageSkipped,
     StageStarted,
+    WorkerVanished,
     encode,
 )
 
@@ -55,6 +57,7 @@ __all__ = [
     "PREFIX",
     "PROTOCOL",
     "STAGES",
+    "Cancelling",
     "CheckedOut",
     "ContainerFact",
     "DiagnosticsCollected",
@@ -65,14 +68,18 @@ __all__ = [
     "Goodbye",
     "Heartbeat",
     "Hello",
+    "HostAttached",
     "HostCancelled",
     "HostConfirmed",
     "HostDeclined",
     "HostFailed",
+    "HostLeft",
     "HostPlanned",
     "HostUnreachable",
     "Line",
+    "LinesLeftOut",
     "LinkLost",
+    "LinkRestored",
     "LockFact",
     "Log",
     "LogLine",
@@ -100,8 +107,10 @@ __all__ = [
     "StageSkipped",
     "StageStarted",
     "UnknownEvent",
+    "WorkerVanished",
     "decode",
     "encode",
+    "is_aside",
     "is_own",
     "now",
     "restore",
@@ -195,6 +204,30 @@ class HostCancelled:
 
 
 @dataclass(frozen=True)
+class HostAttached:
+    """Somebody took up watching a run that the node is working on, or has finished since. by: person@machine."""
+
+    at: str
+    by: str
+    type: Literal["host_attached"] = "host_attached"
+
+
+@dataclass(frozen=True)
+class HostLeft:
+    """Nobody watches here any more a run whose end is not known; the node goes on by itself.
+
+    code: `detached` (so ordered) | `interrupted` (a person or a signal) | `link_lost` (the line stayed away) |
+    `flood` (the node said more than any run does) | `internal_error` (a defect of saturn).
+    """
+
+    at: str
+    code: str
+    message: str
+    hint: str = ""
+    type: Literal["host_left"] = "host_left"
+
+
+@dataclass(frozen=True)
 class LinkLost:
     """The line to a node broke in the middle of a run; it is tried again, and the node works on meanwhile."""
 
@@ -204,17 +237,30 @@ class LinkLost:
 
 
 @dataclass(frozen=True)
-class RunLost:
-    """The run's end is not known here. Final.
+class LinkRestored:
+    """The line is back, and the run is followed from where it was left."""
 
-    working: the line broke and the node may go on; else its worker vanished.
-    """
+    at: str
+    type: Literal["link_restored"] = "link_restored"
+
+
+@dataclass(frozen=True)
+class LinesLeftOut:
+    """Lines of a node's answer that were no events of the run, and so were left out. count: how many since the last."""
+
+    at: str
+    count: int
+    type: Literal["lines_left_out"] = "lines_left_out"
+
+
+@dataclass(frozen=True)
+class RunLost:
+    """The run has no end: its worker vanished, or the node forgot it. Final."""
 
     at: str
     code: str
     message: str
     hint: str = ""
-    working: bool = False
     type: Literal["run_lost"] = "run_lost"
 
 
@@ -239,7 +285,11 @@ OwnEvent = (
     | HostConfirmed
     | HostDeclined
     | HostCancelled
+    | HostAttached
+    | HostLeft
     | LinkLost
+    | LinkRestored
+    | LinesLeftOut
     | RunLost
 )
 NodeEvent = wire.Event | UnknownEvent
@@ -281,6 +331,11 @@ def is_own(event: Event) -> bool:
     return isinstance(event, OwnEvent)
 
 
+def is_aside(event: Event) -> bool:
+    """Whether a follower said it for itself: a sign of life or of death, no part of the run and never journalled."""
+    return isinstance(event, Heartbeat | WorkerVanished)
+
+
 def decode(line: bytes) -> Line:
     """What one line of a node's output says. Never raises.
 
@@ -317,7 +372,7 @@ def _event(body: dict[str, Any]) -> Line:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         return Malformed(str(body)[:200], f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    if not (isinstance(event, Heartbeat) or 1 <= event.seq <= _MAX_SEQ):
+    if not (is_aside(event) or 1 <= event.seq <= _MAX_SEQ):
         return Malformed(str(body)[:200], "seq is out of range")
     return event
 

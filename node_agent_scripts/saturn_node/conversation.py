@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from typing import Any, Callable, NamedTuple
 
@@ -17,7 +18,18 @@ from .lines import LineReader
 from .log import Sink, answer_to, write_all
 from .redaction import node_redactor
 from .state import Paths
-from .wire import DiagnosticsCollected, DiagnosticsPart, Facts, Goodbye, Hello, NodeOrder, Progress, Refused, Request
+from .wire import (
+    Cancelling,
+    DiagnosticsCollected,
+    DiagnosticsPart,
+    Facts,
+    Goodbye,
+    Hello,
+    LockFact,
+    NodeOrder,
+    Refused,
+    Request,
+)
 
 REQUEST_MAX = 1024 * 1024
 PART = 16 * 1024
@@ -67,9 +79,18 @@ def _answer(line: str, reader: LineReader, executor: Executor) -> None:
         request = _understood(line)
         _VERBS[request.verb](request, reader, executor)
     except NodeError as error:
-        sink = _greet(request, executor)
-        sink.failed(Refused, error)
-        sink.send(Goodbye, outcome="refused")
+        _refuse(request, executor, error)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one boundary of an answer: a node in a bad way still says so
+        message = f"saturn failed on the node by a fault of its own: {error!r}"
+        _refuse(request, executor, NodeError("internal_error", message, "saturn diagnose --hosts " + request.node.host))
+
+
+def _refuse(request: Request, executor: Executor, error: NodeError) -> None:
+    sink = _greet(request, executor)
+    sink.failed(Refused, error)
+    sink.send(Goodbye, outcome="refused")
 
 
 def _understood(line: str) -> Request:
@@ -108,6 +129,18 @@ def _run(request: Request, reader: LineReader, executor: Executor) -> None:
         raise NodeError("bad_request", "a run needs an id", "saturn deploy")
     if not is_begun(paths, request.run):
         _writing(paths, lambda: _start(request, paths, executor))
+    _tail(request, reader, paths)
+
+
+def _follow(request: Request, reader: LineReader, _executor: Executor) -> None:
+    paths = Paths(request.node.root)
+    if not (request.run and is_begun(paths, request.run)):
+        message = f"this node knows no run {request.run}"
+        raise NodeError("unknown_run", message, f"saturn deploy --hosts {request.node.host}")
+    _tail(request, reader, paths)
+
+
+def _tail(request: Request, reader: LineReader, paths: Paths) -> None:
     follower = Follower(paths, request, lambda line: write_all(1, wire.PREFIX.encode() + line + b"\n"))
     follower.follow(lambda seconds: _listen(reader, paths, seconds))
 
@@ -185,24 +218,47 @@ def _listen(reader: LineReader, paths: Paths, seconds: float) -> bool:
     return not reader.ended
 
 
-def cancel(paths: Paths, run: str) -> str:
-    """Ask a run (or, unnamed, the one that holds the lock) to stop; its id, "" when there is none to stop."""
-    if not run:
-        holder = lock.holder(paths)
-        run = holder.run if holder else ""
+def cancel(paths: Paths, run: str, *, now: bool = False) -> str:
+    """Ask a run (or, unnamed, the one that holds the lock) to stop; its id, "" when there is none to stop.
+
+    Asked softly it stops after the service in hand; now: the command in hand ends, too, with its whole process group.
+    """
+    holder = lock.holder(paths) or LockFact("")
+    run = run or holder.run
     if not run or not os.path.isdir(paths.run(run)) or os.path.exists(paths.run(run, "result.json")):
         return ""
-    state.write_text(paths.run(run, "cancel"), "")
+    _writing(paths, lambda: state.write_text(_wish(paths, run), ""))
+    if now and holder.run == run and holder.pid:
+        _interrupt(holder.pid)
     return run
 
 
+def _wish(paths: Paths, run: str) -> str:
+    return paths.run(run, "cancel")
+
+
+def _interrupt(pid: int) -> None:
+    """TERM to the worker; its handler ends what it runs. The pid is its own: it held the lock a moment ago."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        message = f"the worker (pid {pid}) belongs to another user of this node"
+        raise NodeError("not_permitted", message, f"as that user: saturn-node status; kill {pid}") from error
+
+
 def _cancel(request: Request, _reader: LineReader, executor: Executor) -> None:
-    stopped = cancel(Paths(request.node.root), request.run)
-    if not stopped:
-        which = f"run {request.run}" if request.run else "no run"
-        raise NodeError("not_running", f"{which} is at work on this node", "saturn status")
+    """A person's own request: the second one for the same run means now."""
+    paths = Paths(request.node.root)
+    holder = lock.holder(paths) or LockFact("")
+    run = request.run or holder.run
+    now = request.now or bool(run and os.path.exists(_wish(paths, run)))
+    if not cancel(paths, run, now=now):
+        which = f"run {run}" if run else "no run"
+        raise NodeError("not_running", f"{which} is at work on this node", f"saturn status --hosts {request.node.host}")
     sink = _greet(request, executor)
-    sink.send(Progress, text=f"asked run {stopped} to stop after the service in hand")
+    sink.send(Cancelling, target=run, now=now, stage=holder.stage, service=holder.service)
     sink.send(Goodbye, outcome="success")
 
 
@@ -228,4 +284,4 @@ def parts(text: str) -> list[str]:
 
 
 _NO_REQUEST = Request("", "", NodeOrder("", "", "", "", ""))
-_VERBS: Any = {"facts": _facts, "run": _run, "diagnose": _diagnose, "cancel": _cancel}
+_VERBS: Any = {"facts": _facts, "run": _run, "follow": _follow, "diagnose": _diagnose, "cancel": _cancel}

@@ -1,27 +1,34 @@
-"""Tail a run's event file. The worker does not know that anybody reads; the follower never changes what it reads."""
+"""Tail a run's event file. The worker does not know that anybody reads; the follower never changes what it reads.
+
+But for one case: a run that no worker ever took is closed by whoever waited for it, so that none can take it later.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from typing import Callable
+from typing import Any, Callable, Dict, Mapping
 
 from . import lock, state, wire
-from .log import now_at
+from .log import Sink, now_at, write_all
+from .redaction import node_redactor
 from .state import Paths
-from .wire import Goodbye, Heartbeat, Refused, Request
+from .wire import Goodbye, Heartbeat, Refused, Request, WorkerVanished
 
 POLL_S = 0.05
 HEARTBEAT_S = 10.0
 BEGIN_S = 20.0
+"""How long a worker may take to begin. One that is killed before its first event is missed after TAKEN_S already."""
+TAKEN_S = 3.0
 CHUNK = 65536
 
 
 class Follower:
     """One reader of one run. `write` gets each complete event line as bytes, without a prefix.
 
-    after: the last seq that the reader has; lines are numbered like the events in them.
+    request.after: the last seq that the reader has; lines are numbered like the events in them. A last line without
+    its end is what a worker's death cut off: it is no event.
     """
 
     def __init__(self, paths: Paths, request: Request, write: Callable[[bytes], None]) -> None:
@@ -31,6 +38,8 @@ class Follower:
         self._file = paths.run(request.run, "events.jsonl")
         self._pending = b""
         self._offset = 0
+        self._boot = ""
+        self._last = b"{}"
         self._stage = ""
         self._spoke_at = time.monotonic()
         self.seq = 0
@@ -42,10 +51,9 @@ class Follower:
         while not self.ended:
             if self._step():
                 continue
-            if not self.seq and not self._offset and time.monotonic() - began > BEGIN_S:
-                self._refuse()
-                return
-            if self._offset and not lock.is_held(self._file):
+            if not self._offset and time.monotonic() - began > self._begin_s():
+                self._close_unbegun()
+            elif self._offset and not lock.is_held(self._file):
                 self._drain()
                 return
             if not wait(POLL_S):
@@ -53,9 +61,11 @@ class Follower:
             self._beat()
 
     def _drain(self) -> None:
-        """The worker is gone: whatever it wrote in its last moment still counts."""
+        """The worker is gone: whatever it wrote in its last moment still counts, and then its silence is told."""
         while self._step():
             continue
+        if not self.ended:
+            self._write(wire.encode(self._vanished()).encode())
 
     def _step(self) -> bool:
         """Read one chunk and hand on the whole lines in it; whether there was anything."""
@@ -73,11 +83,14 @@ class Follower:
 
     def _hand_on(self, line: bytes) -> None:
         self.seq += 1
+        self._last = line
         if self.seq > self._request.after:
             self._spoke_at = time.monotonic()
             self._write(line)
+        if self.seq == 1:
+            self._boot = str(_object(line).get("boot", ""))
         if b'"type":"stage_started"' in line:
-            self._stage = str(json.loads(line).get("stage", ""))
+            self._stage = str(_object(line).get("stage", ""))
         if line.endswith(b'"type":"goodbye"}'):
             self.ended = True
 
@@ -88,17 +101,54 @@ class Follower:
             beat = Heartbeat(self.seq, now_at(), request.run, request.node.host, self._stage)
             self._write(wire.encode(beat).encode())
 
-    def _refuse(self) -> None:
-        request = self._request
-        said = state.read_text(self._paths.run(request.run, "worker.log")).splitlines()
-        message = "the worker did not begin within {:.0f} s: {}".format(
-            BEGIN_S, " ".join(said[-5:]) or "it said nothing"
+    def _vanished(self) -> WorkerVanished:
+        last = _object(self._last)
+        return WorkerVanished(
+            self.seq,
+            now_at(),
+            self._request.run,
+            self._request.node.host,
+            stage=self._stage,
+            service=str(last.get("service", "")),
+            last=str(last.get("type", "")),
+            last_at=str(last.get("at", "")),
+            rebooted=bool(self._boot) and self._boot != lock.boot_id(),
         )
-        hint = "cat {}".format(self._paths.run(request.run, "worker.log"))
-        where = (request.run, request.node.host)
-        refused = Refused(1, now_at(), *where, code="worker_not_started", message=message, hint=hint)
-        self._write(wire.encode(refused).encode())
-        self._write(wire.encode(Goodbye(2, now_at(), *where, outcome="refused")).encode())
+
+    def _begin_s(self) -> float:
+        """How long to wait for the first event: a file that nobody holds is what a killed worker leaves."""
+        return TAKEN_S if os.path.exists(self._file) and not lock.is_held(self._file) else BEGIN_S
+
+    def _close_unbegun(self) -> None:
+        """Take the run that no worker took, and write its end, so that one that comes too late finds it taken."""
+        events = lock.take(self._file)
+        if events is None:
+            return  # it has begun after all
+        try:
+            if not os.fstat(events).st_size:
+                self._write_refusal(events)
+        finally:
+            os.close(events)
+
+    def _write_refusal(self, events: int) -> None:
+        request, log = self._request, self._paths.run(self._request.run, "worker.log")
+        said = " ".join(state.read_text(log).splitlines()[-5:]) or "it said nothing"
+
+        def write(record: Mapping[str, Any]) -> None:
+            write_all(events, (wire.encode(dict(record)) + "\n").encode())
+
+        sink = Sink(request.run, request.node.host, node_redactor(self._paths.config), write)
+        sink.send(Refused, code="worker_not_started", message=f"the worker did not begin: {said}", hint=f"cat {log}")
+        sink.send(Goodbye, outcome="refused")
+
+
+def _object(line: bytes) -> Dict[str, Any]:
+    """The JSON object in the line; an empty one when a damaged disk left something else there."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def is_begun(paths: Paths, run: str) -> bool:

@@ -61,9 +61,11 @@ class NodeOrder:
 class Request:
     """One thing the controller asks of the executor.
 
-    verb: `facts` (read-only), `run` (start the run unless it was started, then follow it), `diagnose`, `cancel`.
-    run: the run id; `facts` and `diagnose` get one of their own that names no run.
-    revision: the full commit the checkout must reach. after: the last seq the controller already has.
+    verb: `facts` (read-only), `run` (start the run unless it was started, then follow it), `follow` (a run that was
+    started, never start it), `diagnose`, `cancel`.
+    run: the run id; `facts` and `diagnose` get one of their own that names no run, `cancel` may leave it empty: the run
+    at work. revision: the full commit the checkout must reach. after: the last seq the controller already has.
+    now: for `cancel`: end the command in hand, too.
     by, controller: who confirmed this run, and on which machine.
     """
 
@@ -73,6 +75,7 @@ class Request:
     revision: str = ""
     resume: bool = False
     after: int = 0
+    now: bool = False
     by: str = ""
     controller: str = ""
     protocol: int = PROTOCOL
@@ -153,7 +156,8 @@ class Problem:
 
 
 # --- events: what the executor answers -------------------------------------------------------------------------------
-# Every event has seq, at, run and host. A follower's heartbeat repeats the last seq, since it is no part of the run.
+# Every event has seq, at, run and host. What a follower says for itself (heartbeat, worker_vanished) repeats the last
+# seq, since it is no part of the run.
 
 
 @dataclass(frozen=True)
@@ -381,6 +385,41 @@ class Heartbeat:
 
 
 @dataclass(frozen=True)
+class WorkerVanished:
+    """The run's worker is gone and said no goodbye: killed, out of memory, or the power went. The follower's own word.
+
+    Not journalled; seq is that of the last event the worker wrote, last its type, last_at its time. rebooted: the node
+    has booted since the run began.
+    """
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str = ""
+    service: str = ""
+    last: str = ""
+    last_at: str = ""
+    rebooted: bool = False
+    type: Literal["worker_vanished"] = "worker_vanished"
+
+
+@dataclass(frozen=True)
+class Cancelling:
+    """The answer to `cancel`: target, the run at work, was told to stop, now or after the service in hand."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    target: str
+    now: bool = False
+    stage: str = ""
+    service: str = ""
+    type: Literal["cancelling"] = "cancelling"
+
+
+@dataclass(frozen=True)
 class Facts:
     """The answer to `facts`: what is true on the node now. completed: markers that stand, in stage order."""
 
@@ -472,6 +511,8 @@ Event = Union[
     Progress,
     Log,
     Heartbeat,
+    WorkerVanished,
+    Cancelling,
     Facts,
     DiagnosticsCollected,
     DiagnosticsPart,

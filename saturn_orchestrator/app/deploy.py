@@ -12,6 +12,7 @@ from saturn_orchestrator.errors import Interrupted
 from saturn_orchestrator.events import Facts, now
 from saturn_orchestrator.plan.build import build_plan
 from saturn_orchestrator.plan.model import HostPlan
+from saturn_orchestrator.rollout.following import LINK_PATIENCE_S, Link
 from saturn_orchestrator.rollout.host_run import Ways
 from saturn_orchestrator.rollout.runner import Stop, roll_out, run_request
 from saturn_orchestrator.rollout.sinks import Sink
@@ -23,13 +24,19 @@ from saturn_orchestrator.topology.model import Host, Topology
 
 @dataclass(frozen=True)
 class Deploy:
-    """What a person ordered. by and controller: who, and on which machine."""
+    """What a person ordered.
+
+    by and controller: who, and on which machine. link_patience_s: how long a line may stay away, 0 for ever. detach:
+    leave the nodes as soon as they have taken the run.
+    """
 
     topology: Topology
     hosts: tuple[Host, ...]
     by: str
     controller: str
     resume: bool = False
+    link_patience_s: float = LINK_PATIENCE_S
+    detach: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,12 +69,12 @@ async def deploy(order: Deploy, ports: Ports) -> RunState:
         return build_plan(facts, tuple(service.name for service in host.services), wanted, resume=order.resume)
 
     ways = Ways(
-        open_session=ports.open_session,
+        link=Link(ports.open_session, ports.trace, order.link_patience_s),
         plan=plan,
         consent=consent.of,
         settled=consent.settled,
-        trace=ports.trace,
         slots=asyncio.Semaphore(order.topology.rollout.parallel),
+        detach=order.detach,
     )
     orders = [(host, run_request(host, run.run, order.controller, resume=order.resume)) for host in order.hosts]
     return await roll_out(run, orders, ways, ports.sinks, ports.stop)

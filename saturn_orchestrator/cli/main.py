@@ -16,6 +16,8 @@ VERBS = {
     "init": "Write a commented starter into a new or existing repository.",
     "validate": "Check the inventory and the services, on this machine alone.",
     "deploy": "Show what would change on each host, ask, and deploy.",
+    "attach": "Watch what the nodes are doing, and bring home what they did unseen.",
+    "cancel": "Tell the nodes to stop what they are doing.",
     "status": "Show where every node stands.",
     "diagnose": "Collect a node's diagnostics and bring them here.",
     "demo": "Deploy a sample homelab to nodes on this very machine.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,25 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, selection=Selection(hosts, tags, roles, everything), **rest)
 
     return wrapped
+
+
+def _seconds(_: click.Context, __: click.Parameter, value: str) -> float:
+    """`90`, `90s`, `10m` and `2h` as seconds."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smh]?)", value.strip())
+    if not found:
+        raise click.BadParameter(f"{value!r} is not a duration such as 90s, 10m or 2h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+link_patience_option = click.option(
+    "--link-patience",
+    "link_patience_s",
+    callback=_seconds,
+    default="10m",
+    show_default=True,
+    metavar="TIME",
+    help="How long a line that broke is tried again; the node works on meanwhile. 0: for ever.",
+)
 
 
 def topology_file(ctx: click.Context) -> Path:

@@ -1,4 +1,4 @@
-"""How a deploy is wired: which view watches, who is asked, where the journal lies, what Ctrl-C means."""
+"""How deploy and attach are wired: which view watches, who is asked, where the journal lies, what Ctrl-C means."""
 
 from __future__ import annotations
 
@@ -7,29 +7,37 @@ import os
 import platform
 import signal
 import sys
+from collections.abc import Awaitable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, TypeVar
 
+from saturn_orchestrator.app.attach import Attach, Attached, Watch, attach
 from saturn_orchestrator.app.consent import Answer
 from saturn_orchestrator.app.deploy import Deploy, Ports, deploy
 from saturn_orchestrator.cli.question import ask
-from saturn_orchestrator.journal import Journal, state_folder
+from saturn_orchestrator.errors import SaturnError
+from saturn_orchestrator.journal import Journal, Records, state_folder
 from saturn_orchestrator.plan.model import HostPlan
-from saturn_orchestrator.report.documents import dump, run_document
+from saturn_orchestrator.report.documents import dump, run_document, runs_document
 from saturn_orchestrator.report.live import LiveView
 from saturn_orchestrator.report.plain import PlainView
 from saturn_orchestrator.report.plan_view import plan_text
+from saturn_orchestrator.report.problems import problem_text
 from saturn_orchestrator.report.style import Screen, can_redraw, console, show, verbatim
 from saturn_orchestrator.report.summary import summary
 from saturn_orchestrator.rollout.runner import Stop
 from saturn_orchestrator.rollout.sinks import Sink
 from saturn_orchestrator.session.dial import open_session
 from saturn_orchestrator.state.model import RunState
-from saturn_orchestrator.state.outcome import outcome
+from saturn_orchestrator.state.outcome import EXIT_FAILED, EXIT_SUCCESS, combined, outcome
 from saturn_orchestrator.topology.model import login_name
 
 _STOPPING = "stopping: what runs ends after the service in hand; Ctrl-C again leaves the nodes to go on by themselves"
+
+
+T = TypeVar("T")
 
 
 class View(Sink, Protocol):
@@ -76,11 +84,16 @@ class Terminal:
                 show(self.screen, verbatim(text, "dim"))
 
 
+def journal_file() -> Path:
+    """Where the journal of this person lies."""
+    return state_folder(os.environ) / "journal.db"
+
+
 def run_deploy(order: Deploy, *, yes: bool, as_json: bool, verbose: bool) -> int:
     """Deploy, print the summary (or the document), and return the exit code."""
     terminal = Terminal.of(verbose=verbose)
     stop = Stop()
-    journal = Journal(state_folder(os.environ) / "journal.db", str(order.topology.file), terminal.say)
+    journal = Journal(journal_file(), str(order.topology.file), terminal.say)
     ports = Ports(
         open_session=open_session,
         show=terminal.show,
@@ -89,12 +102,51 @@ def run_deploy(order: Deploy, *, yes: bool, as_json: bool, verbose: bool) -> int
         stop=stop,
         trace=terminal.trace,
     )
-    state = asyncio.run(_interruptible(order, ports, stop, terminal))
-    _print_result(state, terminal, as_json=as_json)
+    state = asyncio.run(_interruptible(deploy(order, ports), stop, terminal))
+    if as_json:
+        _print(dump(run_document(state, outcome(state))))
+    else:
+        show(console(sys.stdout), summary(state, outcome(state)))
+    _say_what_runs((state,), terminal)
     return outcome(state).exit_code
 
 
-async def _interruptible(order: Deploy, ports: Ports, stop: Stop, terminal: Terminal) -> RunState:
+def run_attach(order: Attach, inventory: Path, *, as_json: bool, verbose: bool) -> int:
+    """Attach, print the summary of each run (or the document), and return the exit code."""
+    terminal = Terminal.of(verbose=verbose)
+    stop = Stop()
+    journal = Journal(journal_file(), str(inventory), terminal.say)
+    memory = Records(journal_file(), terminal.say)
+    watch = Watch(open_session, memory, (journal, terminal.view), stop, terminal.trace)
+    found = asyncio.run(_interruptible(attach(order, watch), stop, terminal))
+    _print_attached(order, found, terminal, as_json=as_json)
+    codes = [outcome(run).exit_code for run in found.runs]
+    return combined([*codes, *(_away_code(error) for error in found.away.values())])
+
+
+def _print_attached(order: Attach, found: Attached, terminal: Terminal, *, as_json: bool) -> None:
+    if as_json:
+        _print(dump(runs_document([(run, outcome(run)) for run in found.runs])))
+    else:
+        for run in found.runs:
+            show(console(sys.stdout), summary(run, outcome(run)))
+    for error in found.away.values():
+        show(terminal.screen, problem_text(error))
+    idle = [each.name for each in order.hosts if each.name not in found.away and not _has(found.runs, each.name)]
+    if idle:
+        terminal.say(f"nothing to attach to on {', '.join(idle)}: no run at work, and none that is not known here")
+    _say_what_runs(found.runs, terminal)
+
+
+def _has(runs: Sequence[RunState], host: str) -> bool:
+    return any(host in run.hosts for run in runs)
+
+
+def _away_code(error: SaturnError) -> int:
+    return error.exit_code if error.exit_code != EXIT_SUCCESS else EXIT_FAILED
+
+
+async def _interruptible(work: Awaitable[T], stop: Stop, terminal: Terminal) -> T:
     loop = asyncio.get_running_loop()
 
     def press() -> None:
@@ -106,22 +158,24 @@ async def _interruptible(order: Deploy, ports: Ports, stop: Stop, terminal: Term
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler)
     try:
-        return await deploy(order, ports)
+        return await work
     finally:
         for number in handlers:
             loop.remove_signal_handler(number)
 
 
-def _print_result(state: RunState, terminal: Terminal, *, as_json: bool) -> None:
-    verdict = outcome(state)
-    if as_json:
-        sys.stdout.write(dump(run_document(state, verdict)))
-        sys.stdout.flush()
-        return
-    show(console(sys.stdout), summary(state, verdict))
-    running = [host.host for host in state.hosts.values() if not host.status.is_final]
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _say_what_runs(runs: Sequence[RunState], terminal: Terminal) -> None:
+    """The last lines of a screen that was left: what goes on where, and what to type."""
+    running = list(dict.fromkeys(host.host for run in runs for host in run.hosts.values() if not host.status.is_final))
     if running:
-        terminal.say(f"still running on {', '.join(running)}; look with: saturn status --hosts {','.join(running)}")
+        hosts = ",".join(running)
+        terminal.say(f"{', '.join(running)} works on by itself; watch: saturn attach --hosts {hosts}")
+        terminal.say(f"to stop it: saturn cancel --hosts {hosts}")
 
 
 def person() -> str:

@@ -11,10 +11,12 @@ def next_command(host: HostState) -> str:
         return ""
     if host.error and host.error.hint:
         return host.error.hint
-    if host.status in {Status.LOST, Status.RUNNING, Status.CONFIRMED}:
-        return f"saturn status --hosts {host.host}"
+    if host.left and host.left.hint:
+        return host.left.hint
+    if host.status in {Status.RUNNING, Status.CONFIRMED}:
+        return f"saturn attach --hosts {host.host}"
     # A stage means the node began: the run can go on where it stopped.
-    resumes = host.stage and host.status in {Status.FAILED, Status.CANCELLED}
+    resumes = host.stage and host.status in {Status.FAILED, Status.LOST, Status.CANCELLED}
     return f"saturn deploy --hosts {host.host}{' --resume' if resumes else ''}"
 
 

@@ -21,6 +21,9 @@ VERSION = 1
 
 Document = dict[str, Any]
 
+_LEFT_ON_PURPOSE = frozenset({"detached", "interrupted"})
+"""A host that was left for these has no error: its status says that it is running."""
+
 
 def run_document(run: RunState, verdict: Outcome) -> Document:
     """What `deploy --json` and `show RUN --json` print."""
@@ -35,7 +38,13 @@ def run_document(run: RunState, verdict: Outcome) -> Document:
     }
 
 
+def runs_document(runs: Sequence[tuple[RunState, Outcome]]) -> Document:
+    """What `attach --json` prints: the runs it followed, oldest first."""
+    return {"version": VERSION, "runs": [run_document(run, verdict) for run, verdict in runs]}
+
+
 def _host(host: HostState) -> Document:
+    error = host.error or (host.left if host.left and host.left.code not in _LEFT_ON_PURPOSE else None)
     return {
         "status": str(host.status),
         "stage": host.stage or None,
@@ -46,7 +55,7 @@ def _host(host: HostState) -> Document:
             name: {"status": service.status, "health": service.health or None}
             for name, service in host.services.items()
         },
-        "error": _error(host.error, next_command(host)) if host.error else None,
+        "error": _error(error, next_command(host)) if error else None,
         "findings": [_finding(each) for each in host.findings],
         "log": host.log or None,
         "diagnostics": host.diagnostics or None,

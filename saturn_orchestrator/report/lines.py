@@ -8,7 +8,7 @@ from typing import Any
 
 from saturn_orchestrator import events
 from saturn_orchestrator.events import Event
-from saturn_orchestrator.report.style import duration_text, revision_move, short_revision
+from saturn_orchestrator.report.style import counted, duration_text, revision_move, short_revision
 from saturn_orchestrator.state.model import HostState
 
 
@@ -69,6 +69,11 @@ def _goodbye(event: events.Goodbye, host: HostState) -> Said:
     return Said(f"{word} {duration_text(event.duration_s)}", word, is_milestone=True)
 
 
+def _left(event: events.HostLeft, _: HostState) -> Said:
+    look = "warning" if event.code in {"link_lost", "flood", "internal_error"} else "running"
+    return Said(f"left ({event.code}): {event.message}", look, is_milestone=True)
+
+
 def _final(word: str) -> _Words:
     return lambda event, _: Said(f"{word}: {event.message}", word, is_milestone=True)
 
@@ -92,8 +97,14 @@ WORDS: dict[type, _Words] = {
     events.HostCancelled: lambda _, __: Said("cancelled", "cancelled", is_milestone=True),
     events.HostUnreachable: _final("unreachable"),
     events.HostFailed: _final("failed"),
+    events.HostAttached: lambda event, _: Said(f"attached by {event.by}"),
+    events.HostLeft: _left,
     events.LinkLost: lambda event, _: Said(
         f"link lost, the node works on: {event.message}", "warning", is_milestone=True
+    ),
+    events.LinkRestored: lambda _, __: Said("link restored", "running", is_milestone=True),
+    events.LinesLeftOut: lambda event, _: Said(
+        f"{counted(event.count, 'line')} of no event left out", "warning", is_milestone=True
     ),
     events.RunLost: _final("lost"),
     events.Hello: _hello,

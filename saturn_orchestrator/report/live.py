@@ -1,13 +1,14 @@
 """Progress on a terminal: one row a host at the bottom, finished things scrolling above it.
 
-`region` is pure: a run, seconds and a size give the lines. LiveView is the rim that keeps them on the screen.
+`region` is pure: rows and a size give the lines. LiveView is the rim that keeps them on the screen.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import tzinfo
 
 from rich.cells import cell_len
@@ -28,6 +29,9 @@ _MIN_TEXT = 10
 
 _HOST, _STAGE, _SERVICE, _TIME = 0, 2, 3, 4
 """Columns of a row that may shrink or go; the one between host and stage is the status."""
+
+_QUIET_S = 25
+"""Two signs of life have been missed then: a person is told, though the line may still stand."""
 
 _CLOCKLESS = frozenset({Status.PENDING, Status.PLANNED})
 """Nothing runs on these hosts: saturn has not begun, or a person is thinking."""
@@ -51,8 +55,8 @@ class LiveView:
         self._clock = clock
         self._zone = zone
         self._auto_refresh = auto_refresh
-        self._run: RunState | None = None
-        self._stopwatches: dict[str, _Stopwatch] = {}
+        self._runs: dict[str, RunState] = {}
+        self._stopwatches: dict[tuple[str, str], _Stopwatch] = {}
         self._live: Live | None = None
         self._kept: list[Text] = []
         self._holds = 0
@@ -60,22 +64,28 @@ class LiveView:
 
     def opened(self, run: RunState) -> None:
         """Remember the hosts; the region waits for the first event."""
-        self._run = run
-        self._stopwatches = {host: _Stopwatch(self._clock) for host in run.hosts}
+        self._runs[run.run] = run
+        for name, host in run.hosts.items():
+            if (run.run, name) not in self._stopwatches:
+                self._stopwatches[run.run, name] = _Stopwatch(self._clock)
+                self._stopwatches[run.run, name].turn(host)
 
     def noted(self, host: str, event: Event, run: RunState) -> None:
-        """Print what is finished, keep the rows up to date."""
-        self._run = run
-        self._stopwatches[host].turn(run.hosts[host].status)
+        """Keep what is finished, and the rows up to date."""
+        self._runs[run.run] = run
+        self._stopwatches[run.run, host].turn(run.hosts[host])
         words = said(event, run.hosts[host])
         if words is not None and words.is_milestone:
             self._kept.append(milestone_line(local_time(event.at, self._zone), host, words))
+
+    def flush(self) -> None:
+        """Print what is finished and redraw, unless a person is being asked."""
         if not self._holds:
             self._draw()
 
     def closed(self, run: RunState) -> None:
         """Take the region away and give the cursor back."""
-        self._run = run
+        self._runs[run.run] = run
         self._is_closed = True
         self._clear()
 
@@ -121,10 +131,30 @@ class LiveView:
 
     def _region(self) -> Group:
         # Called from rich's own thread, too: it reads values that are replaced whole, never changed.
-        if self._run is None:
-            return Group()
-        seconds = {host: watch.seconds for host, watch in self._stopwatches.items()}
-        return Group(*region(self._run, seconds, self._console.width, self._console.height - 1))
+        hosts = [(run, host) for run in tuple(self._runs.values()) for host in run.hosts.values()]
+        clocks = [self._stopwatches[run.run, host.host].reading for run, host in hosts]
+        rows = [HostRow(host, *clock) for (_, host), clock in zip(hosts, clocks, strict=True)]
+        return Group(*region(rows, self._console.width, self._console.height - 1))
+
+
+@dataclass(frozen=True)
+class HostRow:
+    """A host as a row shows it. seconds: worked on so far, None before. silent_s: since its last word."""
+
+    host: HostState
+    seconds: float | None = None
+    silent_s: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """What is going on: the line that is away, a long silence, or the host's own last words."""
+        if self.host.link_lost_at:
+            return f"link lost, node still working ({duration_text(self.silent_s)})"
+        if self.host.left:
+            return f"left: {self.host.left.message}"
+        if self.host.status is Status.RUNNING and self.silent_s > _QUIET_S:
+            return f"no word for {duration_text(self.silent_s)}"
+        return self.host.text
 
 
 class _Stopwatch:
@@ -135,23 +165,32 @@ class _Stopwatch:
         self._status = Status.PENDING
         self._started: float | None = None
         self._stopped: float | None = None
+        self._heard = clock()
+        self._is_lost = False
 
-    def turn(self, status: Status) -> None:
-        """The host has this status from now on."""
+    def turn(self, host: HostState) -> None:
+        """A word came of the host, or of its line; this is its state from now on."""
+        self._heard = self._clock() if not (host.link_lost_at and self._is_lost) else self._heard
+        self._is_lost = bool(host.link_lost_at)
+        status = host.status
+        if host.is_over and self._stopped is None:
+            self._stopped = self._clock()
+        elif not host.is_over:
+            self._stopped = None
         if status is self._status:
             return
         self._status = status
-        if status.is_final:
-            self._stopped = self._clock()
-        elif self._started is None or status in {Status.CONFIRMED, *_CLOCKLESS}:
+        if not status.is_final and (self._started is None or status in {Status.CONFIRMED, *_CLOCKLESS}):
             self._started = self._clock()
 
     @property
-    def seconds(self) -> float | None:
+    def reading(self) -> tuple[float | None, float]:
+        """Seconds of work, None when there are none yet; seconds since the last word."""
+        now = self._clock()
+        silent_s = now - self._heard
         if self._started is None or self._status in _CLOCKLESS:
-            return None
-        end = self._clock() if self._stopped is None else self._stopped
-        return end - self._started
+            return None, silent_s
+        return (now if self._stopped is None else self._stopped) - self._started, silent_s
 
 
 def milestone_line(time: str, host: str, words: Said) -> Text:
@@ -164,24 +203,23 @@ def milestone_line(time: str, host: str, words: Said) -> Text:
     )
 
 
-def region(run: RunState, seconds: Mapping[str, float | None], width: int, height: int) -> list[Text]:
+def region(hosts: Sequence[HostRow], width: int, height: int) -> list[Text]:
     """The rows of the live region: at most height lines, none wider than width."""
-    hosts = tuple(run.hosts.values())
     shown, hidden = _chosen(hosts, height)
-    rows = [_cells(host, seconds.get(host.host)) for host in shown]
+    rows = [_cells(row) for row in shown]
     widths = _widths(rows, width)
-    lines = [_row(cells, host.text, widths, width) for cells, host in zip(rows, shown, strict=True)]
+    lines = [_row(cells, row.text, widths, width) for cells, row in zip(rows, shown, strict=True)]
     if hidden:
-        counts = tally((host.status for host in hidden), tuple(Status))
+        counts = tally((row.host.status for row in hidden), tuple(Status))
         lines.append(_cut(verbatim(f"… and {len(hidden)} more: {counts}", "dim"), width))
     return lines
 
 
-def _chosen(hosts: Sequence[HostState], height: int) -> tuple[Sequence[HostState], Sequence[HostState]]:
+def _chosen(hosts: Sequence[HostRow], height: int) -> tuple[Sequence[HostRow], Sequence[HostRow]]:
     if len(hosts) <= height:
         return hosts, ()
     room = max(height - 1, 0)
-    ranked = sorted(hosts, key=lambda host: _rank(host.status))
+    ranked = sorted(hosts, key=lambda row: _rank(row.host.status))
     return ranked[:room], ranked[room:]
 
 
@@ -194,13 +232,14 @@ def _rank(status: Status) -> int:
     return 3 if status.is_success else 1
 
 
-def _cells(host: HostState, seconds: float | None) -> list[Text]:
+def _cells(row: HostRow) -> list[Text]:
+    host = row.host
     return [
         verbatim(host.host, "bold"),
         word_text(host.status),
         verbatim(host.stage or "-"),
         verbatim(host.service or "-"),
-        verbatim(duration_text(seconds)),
+        verbatim(duration_text(row.seconds)),
     ]
 
 

@@ -18,7 +18,7 @@ from saturn_orchestrator.state.model import RunState
 
 
 class PlainView:
-    """A Sink that writes `HH:MM:SS host stage service text`, flushed line by line.
+    """A Sink that writes `HH:MM:SS host stage service text`, flushed whenever nothing more has arrived.
 
     zone: of the times, None for this machine's. A stream whose reader left is written to no more; the run goes on.
     """
@@ -31,19 +31,22 @@ class PlainView:
         self._kept: list[str] = []
 
     def opened(self, run: RunState) -> None:
-        """Nothing has happened yet, so there is nothing to say."""
+        """Nothing has happened here yet, so there is nothing to say."""
 
     def noted(self, host: str, event: Event, run: RunState) -> None:
-        """Write the line of the event, when it has one."""
+        """Keep the line of the event, when it has one."""
         words = said(event, run.hosts[host])
         if words is not None:
             width = max(len(name) for name in run.hosts)
             self._kept.append(plain_line(local_time(event.at, self._zone), f"{host:<{width}}", words))
+
+    def flush(self) -> None:
+        """Write what was kept, unless a person is being asked."""
         if not self._holds:
             self._write()
 
     def closed(self, run: RunState) -> None:
-        """Every line was flushed already, or is as soon as the question is answered."""
+        """Every line was written already, or is as soon as the question is answered."""
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -63,7 +66,7 @@ class PlainView:
         try:
             for line in lines:
                 self._stream.write(f"{line}\n")
-                self._stream.flush()
+            self._stream.flush()
         except (OSError, ValueError):  # the reader left, or somebody closed the stream
             self._is_open = False
             silence(self._stream)

@@ -39,7 +39,7 @@ _MEANINGS = {
     Status.DECLINED: "was declined, nothing was touched",
     Status.SKIPPED: "was not started",
     Status.CONFIRMED: "was given the order and has not answered yet",
-    Status.RUNNING: "goes on without this terminal",
+    Status.RUNNING: "goes on by itself",
 }
 
 _OUTCOME_STYLES = {"success": "bold green", "failure": "bold red"}
@@ -91,6 +91,9 @@ def _services(host: HostState) -> str:
 def _blocks(run: RunState, host: HostState) -> list[list[Text]]:
     blocks = [_stale_block(run, host)] if host.stale else []
     blocks += [_finding_block(host.host, finding) for finding in host.findings]
+    if host.noise:
+        message = f"{host.host} sent {counted(host.noise, 'line')} that were no events; they were left out"
+        blocks.append(problem_block("lines_left_out", message, host.host, severity="warning"))
     return [*blocks, _failure_block(host)] if host.status in _BROKEN else blocks
 
 
@@ -118,7 +121,8 @@ def _failure_block(host: HostState) -> list[Text]:
 
 
 def _quiet_line(host: HostState) -> Text:
-    reason = f": {host.error.message}" if host.error else ""
+    error = host.error or host.left
+    reason = f": {error.message}" if error else ""
     line = unbroken(f"{host.status}: ", look(host.status).style)
     sentence = f"{host.host} {_meaning(host)}{reason}; help: {next_command(host)}"
     return line.append_text(verbatim(sentence, "not bold"))

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from saturn_orchestrator import events
-from saturn_orchestrator.errors import ExecutorRefused, SaturnError, SessionError, Unreachable
-from saturn_orchestrator.events import Event, Facts, Request, now
+from saturn_orchestrator.errors import ExecutorRefused, SaturnError, Unreachable
+from saturn_orchestrator.events import Facts, Request, now
 from saturn_orchestrator.plan.model import HostPlan
+from saturn_orchestrator.rollout.following import Following, Link
+from saturn_orchestrator.rollout.outbox import Outbox
 from saturn_orchestrator.rollout.survey import connect, gather_facts
-from saturn_orchestrator.session.base import OpenSession, Session
+from saturn_orchestrator.session.base import Session
 from saturn_orchestrator.topology.model import Host
-
-LINK_PATIENCE_S = 600
-"""How long a silent line is tried again: the run belongs to the node, and LTE may be away for minutes.
-
-Asking again is safe, since a node starts a run only once.
-"""
-
-PAUSE_S = 1.0
-"""Between two tries of a line that opens and breaks at once."""
 
 
 @dataclass(frozen=True)
@@ -31,36 +23,32 @@ class Ways:
     """What a host run needs of the world.
 
     plan: facts to the host's plan. consent: who confirmed the plan, "" when it was declined; it may take its time.
-    settled: told the host's name once it will not ask for consent any more. trace: told what only `--verbose` shows.
-    slots: how many hosts may be worked on at once; not held while a person thinks. link_patience_s: how long a run
-    whose line broke is waited for.
+    settled: told the host's name once it will not ask for consent any more. slots: how many hosts may be worked on at
+    once; not held while a person thinks. detach: leave the nodes as soon as they have taken the run.
     """
 
-    open_session: OpenSession
+    link: Link
     plan: Callable[[Host, Facts], Awaitable[HostPlan]]
     consent: Callable[[HostPlan], Awaitable[str]]
     settled: Callable[[str], None]
-    trace: Callable[[str], None]
     slots: asyncio.Semaphore
-    link_patience_s: float = LINK_PATIENCE_S
+    detach: bool = False
 
 
 class HostRun:
     """One host's part of a run."""
 
-    def __init__(self, host: Host, request: Request, ways: Ways, post: Callable[[Event], None]) -> None:
+    def __init__(self, host: Host, request: Request, ways: Ways, outbox: Outbox) -> None:
         """`request` is the run request without its revision, which the plan gives."""
         self._host = host
         self._request = request
         self._ways = ways
-        self._post = post
+        self._outbox = outbox
+        self._post = outbox.post
         self._session: Session | None = None
-        self._told: Session | None = None
+        self._following: Following | None = None
         self._is_begun = False
-        self._is_ordered = False
         self._is_stopping = False
-        self._last_seq = 0
-        self._heard_at = 0.0
 
     async def walk(self) -> None:
         """Take the host to a final event, or leave it running on the node when this task is cancelled."""
@@ -71,7 +59,7 @@ class HostRun:
             else:
                 await self._walk()
         except asyncio.CancelledError:
-            if not self._is_ordered:
+            if not self._following:
                 self._post(events.HostCancelled(now()))
             raise
         except Unreachable as error:
@@ -79,25 +67,22 @@ class HostRun:
         except SaturnError as error:
             self._post(events.HostFailed(now(), error.code, _said(error), error.hint))
         except Exception as error:  # noqa: BLE001 - a defect of ours on one host must not cost the others their run
-            self._ways.trace(traceback.format_exc())
+            self._ways.link.trace(traceback.format_exc())
             self._fail(f"a defect in saturn: {type(error).__name__}: {error}")
         finally:
             self._ways.settled(self._host.name)
-            if self._session:
+            if self._following:
+                await self._following.close()
+            elif self._session:
                 await self._session.close()
 
     def stop(self, task: asyncio.Task[None]) -> None:
         """Ask the node to stop after the service in hand; a host that was not touched yet is just let go."""
         self._is_stopping = True
-        if self._is_ordered:
-            self._tell_to_stop()
+        if self._following:
+            self._following.stop()
         elif self._is_begun:
             task.cancel()
-
-    def _tell_to_stop(self) -> None:
-        if self._session and self._session is not self._told:  # a line taken up again is told again, never twice
-            self._session.tell(replace(self._request, verb="cancel"))
-            self._told = self._session
 
     async def _walk(self) -> None:
         facts = await self._survey()
@@ -109,13 +94,14 @@ class HostRun:
             return
         async with self._ways.slots:
             self._post(events.HostConfirmed(now(), by))
-            self._is_ordered = True
-            await self._run(replace(self._request, revision=plan.revision_after, by=by))
+            request = replace(self._request, revision=plan.revision_after, by=by)
+            self._following = Following(self._host, request, self._ways.link, self._outbox, self._session)
+            await self._following.to_the_end(detach=self._ways.detach)
 
     async def _survey(self) -> Facts:
         self._session = await connect(
             self._host,
-            self._ways.open_session,
+            self._ways.link.open_session,
             lambda attempt: self._post(events.SessionOpening(now(), attempt)),
         )
         self._post(events.SessionOpened(now()))
@@ -125,63 +111,12 @@ class HostRun:
             raise ExecutorRefused(problem.message, code=problem.code, hint=problem.hint)
         return facts
 
-    async def _run(self, request: Request) -> None:
-        """Start the run and follow it to its goodbye, taking up the line again when it breaks."""
-        self._heard_at = time.monotonic()
-        while (patience_s := self._ways.link_patience_s - (time.monotonic() - self._heard_at)) > 0:
-            try:
-                await self._reconnect(patience_s)
-                said_goodbye = await self._follow(replace(request, after=self._last_seq))
-            except SessionError as lost:  # also a line that broke before the executor spoke again
-                await self._hang_up(lost)
-            else:
-                if not said_goodbye:
-                    self._lose("worker_lost", "the executor on the node ended without a goodbye", working=False)
-                return
-        self._lose("session_lost", "the line is gone; the node goes on by itself", working=True)
-
-    async def _follow(self, request: Request) -> bool:
-        """Post what the node says; whether it said goodbye."""
-        assert self._session
-        async for line in self._session.ask(request):
-            self._heard_at = time.monotonic()
-            if self._is_stopping:
-                self._tell_to_stop()
-            if isinstance(line, events.LogLine | events.Malformed):
-                self._ways.trace(f"{self._host.name}: {line}")
-                continue
-            self._post(line)
-            if not isinstance(line, events.Heartbeat):
-                self._last_seq = max(self._last_seq, line.seq)
-            if isinstance(line, events.Goodbye):
-                return True
-        return False
-
-    async def _reconnect(self, patience_s: float) -> None:
-        if self._session is None:
-            self._session = await connect(
-                self._host, self._ways.open_session, lambda _: None, patience_s=patience_s, attempts=None
-            )
-
-    async def _hang_up(self, lost: SessionError) -> None:
-        if self._session:
-            await self._session.close()
-        self._session = None
-        self._ways.trace(f"{self._host.name}: {lost.message}")
-        self._post(events.LinkLost(now(), lost.message))
-        await asyncio.sleep(min(PAUSE_S, self._ways.link_patience_s / 10))
-
     def _fail(self, message: str) -> None:
-        if self._is_ordered:
-            self._lose("internal_error", message, working=True)
+        if self._following:
+            self._following.leave("internal_error", message)
         else:
             hint = "again with --verbose, and report what it shows"
             self._post(events.HostFailed(now(), "internal_error", message, hint))
-
-    def _lose(self, code: str, message: str, *, working: bool) -> None:
-        verb = "status" if working else "deploy"
-        hint = f"saturn {verb} --hosts {self._host.name}" + ("" if working else " --resume")
-        self._post(events.RunLost(now(), code, message, hint, working=working))
 
 
 def _said(error: SaturnError) -> str:

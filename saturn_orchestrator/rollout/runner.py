@@ -1,17 +1,22 @@
-"""The run across hosts: one task a host, one queue, and the only consumer, which alone reduces and tells the sinks."""
+"""Runs across hosts: one task a host, one queue, and the only consumer, which alone reduces and tells the sinks."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
-from saturn_orchestrator.events import Event, Request
+from saturn_orchestrator.events import Request
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.host_run import HostRun, Ways
+from saturn_orchestrator.rollout.outbox import Ended, Mail, Opening, Outbox, Posted
 from saturn_orchestrator.rollout.sinks import Sink
-from saturn_orchestrator.state.model import RunState
+from saturn_orchestrator.state.model import HostState, RunState
 from saturn_orchestrator.state.reduce import reduce_run
 from saturn_orchestrator.topology.model import Host
+
+BATCH = 512
+"""Events noted between two flushes of the sinks, at most."""
 
 
 class Stop:
@@ -40,52 +45,83 @@ class Stop:
         self._hard()
 
 
+class Walk(Protocol):
+    """What is done with one host: it posts events, and raises nothing but CancelledError."""
+
+    async def walk(self) -> None:
+        """Do it all. Cancelled, it lets go of the host at once."""
+
+    def stop(self, task: asyncio.Task[None]) -> None:
+        """End softly; `task` is the one that walks."""
+
+
 class Rollout:
-    """A run under way: its host tasks, their queue, and the one state, which nobody else replaces."""
+    """Runs under way: the hosts' tasks, their queue, and the states, which nobody else replaces."""
 
-    def __init__(self, run: RunState, sinks: Sequence[Sink]) -> None:
-        """Nothing has begun."""
-        self._run = run
+    def __init__(self, sinks: Sequence[Sink], stop: Stop) -> None:
+        """Nothing has begun. `stop` reaches whatever will be begun here."""
         self._sinks = sinks
-        self._queue: asyncio.Queue[tuple[str, Event | None]] = asyncio.Queue()
-        self._begun: list[tuple[HostRun, asyncio.Task[None]]] = []
+        self._runs: dict[str, RunState] = {}
+        self._mail: Mail = asyncio.Queue()
+        self._begun: list[tuple[Walk, asyncio.Task[None]]] = []
+        stop.listen(soft=self._stop, hard=self._detach)
 
-    def begin(self, host: Host, request: Request, ways: Ways) -> None:
+    def open(self, run: RunState) -> None:
+        """Watch a run from now on, or more hosts of one that is watched."""
+        self._mail.put_nowait(Opening(run))
+
+    def outbox(self, run: str, host: str) -> Outbox:
+        """The way for the events of one host in one run, which must be open before they are posted."""
+        return Outbox(self._mail, run, host)
+
+    def begin(self, host: str, walk: Walk) -> None:
         """Start the task of one host."""
-        host_run = HostRun(host, request, ways, lambda event: self._queue.put_nowait((host.name, event)))
-        task = asyncio.create_task(host_run.walk(), name=host.name)
-        task.add_done_callback(lambda _: self._queue.put_nowait((host.name, None)))
-        self._begun.append((host_run, task))
+        task = asyncio.create_task(walk.walk(), name=host)
+        task.add_done_callback(lambda _: self._mail.put_nowait(Ended(host)))
+        self._begun.append((walk, task))
 
-    async def finish(self) -> RunState:
-        """Reduce what the tasks post, and tell the sinks, until every task has ended."""
-        for sink in self._sinks:
-            sink.opened(self._run)
+    async def finish(self) -> Mapping[str, RunState]:
+        """Reduce what the tasks post, and tell the sinks, until every task has ended. The runs by their id."""
         left = len(self._begun)
         while left:
-            host, event = await self._queue.get()
-            if event is None:
-                left -= 1
-            else:
-                self._note(host, event)
+            left -= self._noted(await self._mail.get())
+            for _ in range(min(self._mail.qsize(), BATCH)):
+                left -= self._noted(self._mail.get_nowait())
+            for sink in self._sinks:
+                sink.flush()
+        for run in self._runs.values():
+            for sink in self._sinks:
+                sink.closed(run)
+        return self._runs
+
+    def _noted(self, mail: Opening | Posted | Ended | asyncio.Future[None]) -> bool:
+        """Whether a task ended."""
+        if isinstance(mail, Opening):
+            self._open(mail.run)
+        elif isinstance(mail, Posted):
+            run = self._runs[mail.run] = reduce_run(self._runs[mail.run], mail.host, mail.event)
+            for sink in self._sinks:
+                sink.noted(mail.host, mail.event, run)
+        elif isinstance(mail, asyncio.Future) and not mail.done():  # done: whoever waited was cancelled
+            mail.set_result(None)
+        return isinstance(mail, Ended)
+
+    def _open(self, wanted: RunState) -> None:
+        run = self._runs.get(wanted.run, wanted)
+        hosts: dict[str, HostState] = {**wanted.hosts, **run.hosts}
+        run = self._runs[run.run] = RunState(run.run, run.revision, hosts, run.started_at)
         for sink in self._sinks:
-            sink.closed(self._run)
-        return self._run
+            sink.opened(run)
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """Ask every host to stop after the service in hand."""
-        for host_run, task in self._begun:
-            host_run.stop(task)
+        for walk, task in self._begun:
+            walk.stop(task)
 
-    def detach(self) -> None:
+    def _detach(self) -> None:
         """Leave every host alone: what runs on a node goes on."""
         for _, task in self._begun:
             task.cancel()
-
-    def _note(self, host: str, event: Event) -> None:
-        self._run = reduce_run(self._run, host, event)
-        for sink in self._sinks:
-            sink.noted(host, event, self._run)
 
 
 async def roll_out(
@@ -95,11 +131,11 @@ async def roll_out(
 
     After a second press of `stop` hosts may be left running on their nodes; their state then says so.
     """
-    rollout = Rollout(run, sinks)
+    rollout = Rollout(sinks, stop)
+    rollout.open(run)
     for host, request in orders:
-        rollout.begin(host, request, ways)
-    stop.listen(soft=rollout.stop, hard=rollout.detach)
-    return await rollout.finish()
+        rollout.begin(host.name, HostRun(host, request, ways, rollout.outbox(run.run, host.name)))
+    return (await rollout.finish())[run.run]
 
 
 def run_request(host: Host, run: str, controller: str, *, resume: bool) -> Request:

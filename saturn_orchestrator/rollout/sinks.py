@@ -12,10 +12,13 @@ class Sink(Protocol):
     """Told everything by the only consumer, in order, from one task; it must not block for long nor raise."""
 
     def opened(self, run: RunState) -> None:
-        """The run begins; nothing has happened yet."""
+        """A run begins here, or hosts were added to it; what is known of it is in its state."""
 
     def noted(self, host: str, event: Event, run: RunState) -> None:
         """An event of the host was reduced; run is the state after it."""
 
+    def flush(self) -> None:
+        """All that has arrived was noted; the next may take a while."""
+
     def closed(self, run: RunState) -> None:
-        """The run is over, or this saturn stops watching."""
+        """The run is over, or this saturn stops watching. Every run that was opened is closed once."""

@@ -68,8 +68,9 @@ class ServiceState:
 class HostState:
     """Everything a run knows of one host.
 
-    duration_s: as the node measured it, since the two clocks may differ. last_seq: of the node's events. surplus: how
-    many events did not fit and were kept out.
+    left: why nobody watches it here any more, though it has no end. link_lost_at: since when the line is away, "" while
+    it stands. duration_s: as the node measured it, since the two clocks may differ. last_seq: of the node's events.
+    surplus: how many events did not fit and were kept out. noise: how many lines were no events at all.
     """
 
     host: str
@@ -83,6 +84,8 @@ class HostState:
     revision_after: str = ""
     stale: bool = False
     error: HostError | None = None
+    left: HostError | None = None
+    link_lost_at: str = ""
     findings: tuple[Finding, ...] = ()
     by: str = ""
     log: str = ""
@@ -92,6 +95,12 @@ class HostState:
     duration_s: float | None = None
     last_seq: int = 0
     surplus: int = 0
+    noise: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether this saturn has nothing more to do for the host: its state is final, or it was left to itself."""
+        return self.status.is_final or self.left is not None
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,11 @@ class RunState:
     def with_host(self, state: HostState) -> RunState:
         """The run with one host's state replaced."""
         return replace(self, hosts={**self.hosts, state.host: state})
+
+    def only(self, hosts: Iterable[str]) -> RunState:
+        """The run as if it had no other hosts than these."""
+        chosen = set(hosts)
+        return replace(self, hosts={name: host for name, host in self.hosts.items() if name in chosen})
 
     @property
     def is_finished(self) -> bool:

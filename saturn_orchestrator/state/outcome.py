@@ -14,8 +14,11 @@ EXIT_LOCKED = 5
 EXIT_DECLINED = 6
 EXIT_INTERRUPTED = 130
 
-_PRECEDENCE = (EXIT_FAILED, EXIT_LOCKED, EXIT_UNREACHABLE, EXIT_DECLINED)
+_PRECEDENCE = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_LOCKED, EXIT_UNREACHABLE, EXIT_DECLINED)
 """When several apply, the first of these is the exit code."""
+
+_LEFT = {"detached": EXIT_SUCCESS, "interrupted": EXIT_INTERRUPTED, "link_lost": EXIT_UNREACHABLE}
+"""What a host that was left to itself means; any other reason for leaving is a failure."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,22 @@ class Outcome:
 
 def outcome(run: RunState) -> Outcome:
     """The outcome of the run, from its hosts alone."""
-    hosts = run.hosts.values()
-    if not run.is_finished:  # a person left it; what runs on a node goes on
-        return Outcome("partial", EXIT_INTERRUPTED)
-    codes = {host_exit_code(host) for host in hosts}
-    return Outcome(_word(hosts), next((code for code in _PRECEDENCE if code in codes), EXIT_SUCCESS))
+    hosts = tuple(run.hosts.values())
+    return Outcome(_word(hosts), combined(host_exit_code(host) for host in hosts))
+
+
+def combined(codes: Iterable[int]) -> int:
+    """The exit code of several hosts or runs together."""
+    given = set(codes)
+    return next((code for code in _PRECEDENCE if code in given), EXIT_SUCCESS)
 
 
 def host_exit_code(host: HostState) -> int:
-    """What this host alone, in its final state, would make the exit code."""
+    """What this host alone would make the exit code. One without an end was left, or its watcher was killed."""
     if host.status.is_success:
         return EXIT_SUCCESS
+    if not host.status.is_final:
+        return _LEFT.get(host.left.code, EXIT_FAILED) if host.left else EXIT_INTERRUPTED
     if host.error and host.error.code == "locked":
         return EXIT_LOCKED
     return {
@@ -53,7 +61,7 @@ def _word(hosts: Iterable[HostState]) -> str:
     statuses = [host.status for host in hosts]
     if all(status.is_success for status in statuses):
         return "success"
-    if any(status.is_success for status in statuses):
+    if any(status.is_success or not status.is_final for status in statuses):
         return "partial"
     if all(status is Status.DECLINED for status in statuses):
         return "declined"

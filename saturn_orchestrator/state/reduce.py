@@ -17,6 +17,10 @@ from saturn_orchestrator.state.model import HostError, HostState, RunState, Serv
 
 _BEFORE_RUN = frozenset({Status.PENDING, Status.CONNECTING, Status.CONNECTED, Status.PLANNED})
 _ORDERED = frozenset({Status.CONFIRMED, Status.RUNNING})
+_UNFINISHED = frozenset(status for status in Status if not status.is_final)
+
+_MAX_ITEMS = 1000
+"""Findings and services kept of one host: a node that lies must not grow what SATURN remembers."""
 
 
 def reduce_run(run: RunState, host: str, event: Event) -> RunState:
@@ -27,7 +31,7 @@ def reduce_run(run: RunState, host: str, event: Event) -> RunState:
 def reduce(host: HostState, event: Event) -> HostState:
     """The host after the event. Never raises, whatever a node sends."""
     seq = getattr(event, "seq", None)
-    if isinstance(event, events.Heartbeat):
+    if events.is_aside(event):
         return host
     if isinstance(event, events.UnknownEvent):
         return _seen(host, event.seq) if _fits(host, _ORDERED, event.seq) else replace(host, surplus=host.surplus + 1)
@@ -43,7 +47,8 @@ def _fits(host: HostState, states: frozenset[Status], seq: int | None) -> bool:
 
 
 def _seen(host: HostState, seq: int) -> HostState:
-    return replace(host, last_seq=seq)
+    """A word of the node: whoever left it or lost it hears it again, here or in another terminal."""
+    return replace(host, last_seq=seq, left=None, link_lost_at="")
 
 
 # --- the controller's own events --------------------------------------------------------------------------------------
@@ -87,13 +92,32 @@ def _failed(host: HostState, event: events.HostFailed) -> HostState:
     return replace(host, status=Status.FAILED, error=error, finished_at=event.at)
 
 
-def _link_lost(host: HostState, _: events.LinkLost) -> HostState:
-    return replace(host, text="link lost, the node works on")
+def _attached(host: HostState, _: events.HostAttached) -> HostState:
+    """Whatever was known before, the order was given; a host that has not said hello may still turn out never begun."""
+    status = Status.RUNNING if host.last_seq else Status.CONFIRMED
+    return replace(host, status=status, left=None, link_lost_at="")
+
+
+def _left(host: HostState, event: events.HostLeft) -> HostState:
+    left = HostError(event.code, event.message, event.hint, host.stage, host.service)
+    return replace(host, status=Status.RUNNING, left=left, link_lost_at="")
+
+
+def _link_lost(host: HostState, event: events.LinkLost) -> HostState:
+    return replace(host, link_lost_at=host.link_lost_at or event.at)
+
+
+def _link_restored(host: HostState, _: events.LinkRestored) -> HostState:
+    return replace(host, link_lost_at="")
+
+
+def _left_out(host: HostState, event: events.LinesLeftOut) -> HostState:
+    return replace(host, noise=host.noise + event.count)
 
 
 def _lost(host: HostState, event: events.RunLost) -> HostState:
     error = HostError(event.code, event.message, event.hint, host.stage, host.service)
-    return replace(host, status=Status.LOST, error=error, finished_at=event.at)
+    return replace(host, status=Status.LOST, error=error, left=None, link_lost_at="", finished_at=event.at)
 
 
 # --- the node's events ------------------------------------------------------------------------------------------------
@@ -156,11 +180,13 @@ def _service_failed(host: HostState, event: events.ServiceFailed) -> HostState:
 
 
 def _with_service(host: HostState, name: str, service: ServiceState) -> HostState:
+    if name not in host.services and len(host.services) >= _MAX_ITEMS:
+        return host
     return replace(host, services={**host.services, name: service})
 
 
 def _finding(host: HostState, event: events.Finding) -> HostState:
-    return replace(host, findings=(*host.findings, event))
+    return replace(host, findings=(*host.findings, event)) if len(host.findings) < _MAX_ITEMS else host
 
 
 def _text(host: HostState, event: events.Progress | events.Log) -> HostState:
@@ -181,7 +207,12 @@ def _kept(host: HostState, _: Event) -> HostState:
 
 def _goodbye(host: HostState, event: events.Goodbye) -> HostState:
     status = _final_status(host, event.outcome)
-    return replace(host, status=status, text="", finished_at=event.at, duration_s=event.duration_s)
+    error = host.error
+    if status is Status.FAILED and error is None:  # a failure always has a reason, if only this one
+        error = HostError(
+            "failed", f"the node said {event.outcome} and no reason; its log knows more", stage=host.stage
+        )
+    return replace(host, status=status, error=error, text="", finished_at=event.at, duration_s=event.duration_s)
 
 
 def _final_status(host: HostState, outcome: str) -> Status:
@@ -202,7 +233,11 @@ MOVES: dict[type, _Move] = {
     events.HostCancelled: (_BEFORE_RUN, _cancelled),
     events.HostUnreachable: (_BEFORE_RUN | {Status.CONFIRMED}, _unreachable),
     events.HostFailed: (_BEFORE_RUN | {Status.CONFIRMED}, _failed),
+    events.HostAttached: (_UNFINISHED, _attached),
+    events.HostLeft: (_ORDERED, _left),
     events.LinkLost: (_ORDERED, _link_lost),
+    events.LinkRestored: (_ORDERED, _link_restored),
+    events.LinesLeftOut: (frozenset(Status), _left_out),
     events.RunLost: (_ORDERED, _lost),
     events.Hello: (_ORDERED, _hello),
     events.StageStarted: (frozenset({Status.RUNNING}), _stage_started),
@@ -219,6 +254,7 @@ MOVES: dict[type, _Move] = {
     events.Progress: (frozenset({Status.RUNNING}), _text),
     events.Log: (frozenset({Status.RUNNING}), _text),
     events.Facts: (frozenset({Status.RUNNING}), _kept),
+    events.Cancelling: (frozenset({Status.RUNNING}), _kept),
     events.DiagnosticsCollected: (frozenset({Status.RUNNING}), _diagnostics),
     events.DiagnosticsPart: (frozenset({Status.RUNNING}), _kept),
     events.Refused: (_ORDERED, _refused),

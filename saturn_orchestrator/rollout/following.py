@@ -1,0 +1,244 @@
+"""One run on one node, followed from the last event known here to its end, over lines that break and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from saturn_orchestrator import events
+from saturn_orchestrator.errors import ExecutorRefused, HostKeyRejected, SessionError, SessionLost
+from saturn_orchestrator.events import Line, NodeEvent, Request, WorkerVanished, now
+from saturn_orchestrator.rollout.outbox import Outbox
+from saturn_orchestrator.rollout.survey import connect
+from saturn_orchestrator.session.base import OpenSession, Session
+from saturn_orchestrator.topology.model import Host
+
+LINK_PATIENCE_S = 600.0
+"""How long a line that is away is tried again: the run belongs to the node, and LTE may be gone for minutes."""
+
+SILENCE_S = 45.0
+"""A follower gives a sign of life every 10 s; a line that is silent for this long is as good as broken."""
+
+PAUSE_S = 0.5
+PAUSE_MAX_S = 15.0
+"""Before a line that broke is tried again; doubled each time it breaks without a word."""
+
+MAX_EVENTS = 200_000
+"""Ten times what an executor sends at most; a node beyond it is not listened to any more."""
+
+_WORDLESS = ("hello", "refused")
+"""Events after which it is not yet known that the node took the run."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """How a host is reached. patience_s: how long a line may stay away, 0 for ever. trace: what `--verbose` shows."""
+
+    open_session: OpenSession
+    trace: Callable[[str], None]
+    patience_s: float = LINK_PATIENCE_S
+
+
+class Following:
+    """Follows one run. It only posts events; it owns no state of the run but how far it was heard."""
+
+    def __init__(self, host: Host, request: Request, link: Link, outbox: Outbox, session: Session | None) -> None:
+        """`request`: run or follow, after the last seq that is known here. `session` is used while it lasts."""
+        self._host = host
+        self._request = request
+        self._link = link
+        self._outbox = outbox
+        self._told: Session | None = None
+        self._is_stopping = False
+        self._is_detaching = False
+        self._is_away = False
+        self._has_end = False
+        self._is_answer = False
+        self._is_listening = False
+        self._noise = 0
+        self._heard = 0
+        self._heard_at = time.monotonic()
+        self.session = session
+        self.seq = request.after
+
+    async def to_the_end(self, *, detach: bool = False) -> None:
+        """Post what the node says until the run has an end, or until it is left: see events.HostLeft.
+
+        detach: leave it as soon as the node has taken it.
+        """
+        self._is_detaching = detach
+        try:
+            await self._follow_over_lines()
+        except asyncio.CancelledError:
+            self.leave("interrupted", f"{self._host.name} goes on without this terminal")
+            raise
+        finally:
+            self._say_noise()
+            if self._told:  # told too late, it would answer for itself: no line to ask anything else on
+                await self.close()
+
+    def stop(self) -> None:
+        """Ask the node to stop after the service in hand. It is told with its next word, and again on a new line."""
+        self._is_stopping = True
+        if self._is_listening:
+            self._tell_to_stop()
+
+    def _tell_to_stop(self) -> None:
+        if self.session and self.session is not self._told and not self._has_end:
+            self.session.tell(replace(self._request, verb="cancel"))
+            self._told = self.session
+
+    async def close(self) -> None:
+        """Hang up; the node goes on."""
+        session, self.session = self.session, None
+        if session:
+            await session.close()
+
+    async def _follow_over_lines(self) -> None:
+        breaks = 0
+        while (left_s := self._patience_left_s()) > 0:
+            heard = self._heard
+            try:
+                await self._connect(left_s)
+                await self._listen()
+            except HostKeyRejected as error:  # no time heals it, and whoever answers there is not asked twice
+                self.leave("link_lost", error.message, error.hint)
+                return
+            except SessionError as error:
+                if self._has_end:
+                    return
+                if error.code == "flood":
+                    self.leave("flood", error.message)
+                    return
+                breaks = 0 if self._heard > heard else breaks + 1
+                await self._hang_up(error)
+                await asyncio.sleep(max(min(PAUSE_S * 2**breaks, PAUSE_MAX_S, self._patience_left_s()), 0))
+            else:
+                return
+        last = "its worker goes on by itself" if self.seq else "whether it took the order is not known"
+        self.leave("link_lost", f"the line to {self._host.name} was away for {self._link.patience_s:g} s; {last}")
+
+    def _patience_left_s(self) -> float:
+        if not self._link.patience_s:
+            return float("inf")
+        return self._link.patience_s - (time.monotonic() - self._heard_at)
+
+    async def _connect(self, patience_s: float) -> None:
+        if self.session is None:
+            self.session = await connect(
+                self._host, self._link.open_session, lambda _: None, patience_s=patience_s, attempts=None
+            )
+
+    async def _hang_up(self, lost: SessionError) -> None:
+        await self.close()
+        self._link.trace(f"{self._host.name}: {lost.message}")
+        if not self._is_away:
+            self._is_away = True
+            self._outbox.post(events.LinkLost(now(), lost.message))
+
+    async def _listen(self) -> None:
+        """Post what the node says, until the run has an end or is left.
+
+        Raises:
+            SessionError: the line broke, or fell silent.
+        """
+        assert self.session
+        self._is_answer = self._is_listening = False
+        # What was heard of once is only followed: a node that forgot it must not begin it again.
+        verb = "follow" if self.seq else self._request.verb
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(SILENCE_S) as silence:
+                async for line in self.session.ask(replace(self._request, verb=verb, after=self.seq)):
+                    if not isinstance(line, NodeEvent):
+                        self._note_noise(line)
+                        continue
+                    silence.reschedule(loop.time() + SILENCE_S)
+                    self._note_life()
+                    if not self._has_end and await self._is_left_with(line, verb):
+                        await self.close()
+                        return
+        except TimeoutError as error:
+            raise SessionLost(f"no word from {self._host.name} for {SILENCE_S:g} s") from error
+        if not self._has_end:
+            self._lose("worker_lost", "the executor on the node ended without a goodbye")
+
+    def _note_life(self) -> None:
+        self._heard_at = time.monotonic()
+        self._heard += 1
+        if self._is_away:
+            self._is_away = False
+            self._outbox.post(events.LinkRestored(now()))
+        self._is_listening = True
+        if self._is_stopping:
+            self._tell_to_stop()
+
+    def _note_noise(self, line: Line) -> None:
+        self._noise += 1
+        self._link.trace(f"{self._host.name}: {line}")
+
+    def _say_noise(self) -> None:
+        if self._noise:
+            self._outbox.post(events.LinesLeftOut(now(), self._noise))
+            self._noise = 0
+
+    async def _is_left_with(self, event: NodeEvent, verb: str) -> bool:
+        """Hand the event on; whether the run is left with it, though it has no end."""
+        if isinstance(event, WorkerVanished):
+            self._lose(*_vanished(event))
+        elif isinstance(event, events.Heartbeat):
+            await self._outbox.forward(event)
+        elif verb == "follow" and _is_answer(event):
+            self._is_answer = True  # of a process that is no worker: it will refuse
+        elif verb == "follow" and self._is_answer and isinstance(event, events.Refused):
+            self._refused(event)
+        elif event.seq > MAX_EVENTS:
+            self.leave("flood", f"{self._host.name} sent more than {MAX_EVENTS} events; its log there holds the rest")
+            return True
+        elif event.seq > self.seq:
+            self.seq = event.seq
+            await self._outbox.forward(event)
+            self._has_end = isinstance(event, events.Goodbye)
+            if self._is_detaching and not self._has_end and event.type not in _WORDLESS:
+                self.leave("detached", f"{self._host.name} has taken the run and goes on by itself")
+                return True
+        return False
+
+    # --- the ends --------------------------------------------------------------------------------------------------
+
+    def _refused(self, event: events.Refused) -> None:
+        if event.code != "unknown_run":
+            raise ExecutorRefused(event.message, code=event.code, hint=event.hint)
+        if self.seq:
+            self._lose("run_forgotten", f"{self._host.name} does not know this run any more")
+        else:
+            message = f"{self._host.name} never began this run: the order did not reach it"
+            hint = f"saturn deploy --hosts {self._host.name}"
+            self._outbox.post(events.HostFailed(now(), "never_started", message, hint))
+            self._has_end = True
+
+    def leave(self, code: str, message: str, hint: str = "") -> None:
+        """Stop watching: see events.HostLeft."""
+        hint = hint or f"saturn attach --hosts {self._host.name}"
+        self._outbox.post(events.HostLeft(now(), code, message, hint))
+
+    def _lose(self, code: str, message: str) -> None:
+        hint = f"saturn deploy --hosts {self._host.name} --resume"
+        self._outbox.post(events.RunLost(now(), code, message, hint))
+        self._has_end = True
+
+
+def _is_answer(event: NodeEvent) -> bool:
+    """Whether this hello is the answer's own, of a process that is no worker."""
+    return isinstance(event, events.Hello) and event.launch == "answer"
+
+
+def _vanished(event: WorkerVanished) -> tuple[str, str]:
+    """The code and the sentence for a worker that died."""
+    where = ", ".join(part for part in (event.stage, event.service) if part) or "its beginning"
+    last = f"its last event was {event.last} at {event.last_at}" if event.last else "it wrote no event"
+    if event.rebooted:
+        return "node_rebooted", f"{event.host} rebooted while it worked on {where}; {last}"
+    return "worker_lost", f"the worker on {event.host} died in {where}: killed, or out of memory; {last}"
