@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, HostKeyRejected, SessionError, SessionLost
@@ -75,7 +76,6 @@ class Following:
             self.leave("interrupted", f"{self._host.name} goes on without this terminal")
             raise
         finally:
-            self._say_noise()
             if self._told:  # told too late, it would answer for itself: no line to ask anything else on
                 await self.close()
 
@@ -114,7 +114,7 @@ class Following:
                     return
                 breaks = 0 if self._heard > heard else breaks + 1
                 await self._hang_up(error)
-                await asyncio.sleep(max(min(PAUSE_S * 2**breaks, PAUSE_MAX_S, self._patience_left_s()), 0))
+                await asyncio.sleep(min(PAUSE_S * 2**breaks, PAUSE_MAX_S, (self._link.patience_s or inf) / 10))
             else:
                 return
         last = "its worker goes on by itself" if self.seq else "whether it took the order is not known"
@@ -122,7 +122,7 @@ class Following:
 
     def _patience_left_s(self) -> float:
         if not self._link.patience_s:
-            return float("inf")
+            return inf
         return self._link.patience_s - (time.monotonic() - self._heard_at)
 
     async def _connect(self, patience_s: float) -> None:
@@ -199,8 +199,10 @@ class Following:
             return True
         elif event.seq > self.seq:
             self.seq = event.seq
-            await self._outbox.forward(event)
             self._has_end = isinstance(event, events.Goodbye)
+            if self._has_end:
+                self._say_noise()
+            await self._outbox.forward(event)
             if self._is_detaching and not self._has_end and event.type not in _WORDLESS:
                 self.leave("detached", f"{self._host.name} has taken the run and goes on by itself")
                 return True
@@ -216,17 +218,21 @@ class Following:
         else:
             message = f"{self._host.name} never began this run: the order did not reach it"
             hint = f"saturn deploy --hosts {self._host.name}"
-            self._outbox.post(events.HostFailed(now(), "never_started", message, hint))
-            self._has_end = True
+            self._end(events.HostFailed(now(), "never_started", message, hint))
 
     def leave(self, code: str, message: str, hint: str = "") -> None:
         """Stop watching: see events.HostLeft."""
         hint = hint or f"saturn attach --hosts {self._host.name}"
+        self._say_noise()
         self._outbox.post(events.HostLeft(now(), code, message, hint))
 
     def _lose(self, code: str, message: str) -> None:
         hint = f"saturn deploy --hosts {self._host.name} --resume"
-        self._outbox.post(events.RunLost(now(), code, message, hint))
+        self._end(events.RunLost(now(), code, message, hint))
+
+    def _end(self, event: events.OwnEvent) -> None:
+        self._say_noise()
+        self._outbox.post(event)
         self._has_end = True
 
 

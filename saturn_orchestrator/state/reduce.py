@@ -209,9 +209,7 @@ def _goodbye(host: HostState, event: events.Goodbye) -> HostState:
     status = _final_status(host, event.outcome)
     error = host.error
     if status is Status.FAILED and error is None:  # a failure always has a reason, if only this one
-        error = HostError(
-            "failed", f"the node said {event.outcome} and no reason; its log knows more", stage=host.stage
-        )
+        error = HostError("failed", f"the node said {event.outcome} and no reason; see its log", stage=host.stage)
     return replace(host, status=status, error=error, text="", finished_at=event.at, duration_s=event.duration_s)
 
 
@@ -237,7 +235,7 @@ MOVES: dict[type, _Move] = {
     events.HostLeft: (_ORDERED, _left),
     events.LinkLost: (_ORDERED, _link_lost),
     events.LinkRestored: (_ORDERED, _link_restored),
-    events.LinesLeftOut: (frozenset(Status), _left_out),
+    events.LinesLeftOut: (_ORDERED, _left_out),
     events.RunLost: (_ORDERED, _lost),
     events.Hello: (_ORDERED, _hello),
     events.StageStarted: (frozenset({Status.RUNNING}), _stage_started),

@@ -33,6 +33,8 @@ NEEDED = {
     "progress": "stage text",
     "log": "stage text",
     "heartbeat": "",
+    "worker_vanished": "",
+    "cancelling": "target",
     "facts": "",
     "diagnostics_collected": "path",
     "diagnostics_part": "text",

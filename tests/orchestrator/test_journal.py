@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 from support.build import AT, NEW, NODE_TYPES, RUN, any_event, instances, node_event, own_event, run_state, run_story
 
 from saturn_orchestrator import events
-from saturn_orchestrator.journal import Journal, replay, state_folder
+from saturn_orchestrator.journal import Journal, Records, state_folder
 from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.state.reduce import reduce_run
 
 
 def never(sentence: str) -> None:
     raise AssertionError(sentence)
+
+
+def replay(file: Path, run: str) -> RunState | None:
+    return Records(file, never).replay(run)
 
 
 def journalled(file: Path, run: RunState, told: list[tuple[str, events.Event]]) -> RunState:
@@ -110,7 +114,7 @@ def test_a_run_is_noted_with_its_end(tmp_path):
     journalled(tmp_path / "journal.db", run_state(), story("alpha"))
 
     query = "SELECT run, revision, started_at, inventory, outcome, exit_code, finished_at > started_at FROM runs"
-    assert rows(tmp_path / "journal.db", query) == [(RUN, NEW, AT, "inventory/topology.yaml", "success", 0, 1)]
+    assert rows(tmp_path / "journal.db", query) == [(RUN, NEW, AT, "inventory/topology.yaml", "success", 0, 0)]
 
 
 def test_a_run_that_was_left_has_no_end(tmp_path):
@@ -136,6 +140,7 @@ from support.build import AT, NEW, node_event
 run = RunState.of(sys.argv[2], NEW, ["alpha"], AT)
 journal = Journal(Path(sys.argv[1]), "topology.yaml", sys.exit)
 journal.opened(run)
+journal.flush()
 print("open", flush=True)
 sys.stdin.readline()
 for seq in range(1, 201):
@@ -173,7 +178,7 @@ def test_a_damaged_journal_is_set_aside_whole(tmp_path):
     assert aside.read_bytes() == b"this is no database " * 400
     assert len(said) == 1
     assert said[0].startswith(f"the journal {file} was damaged")
-    assert said[0].endswith(f"it was set aside as {aside.name}, and a new one begun")
+    assert said[0].endswith(f"it was set aside as {aside.name}, and a new one begins")
     assert rows(file, "SELECT count(*) FROM runs") == [0]
 
 
@@ -217,7 +222,9 @@ def test_a_journal_that_breaks_in_the_middle_warns_once_and_stops_nothing(tmp_pa
 
     journalled_to(journal)
 
-    assert said == ["the journal cannot be written any more: no such table: events"]
+    assert said == [
+        "the journal cannot be written any more (no such table: events); later, saturn attach brings the run home"
+    ]
 
 
 @pytest.mark.parametrize(

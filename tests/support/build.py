@@ -59,7 +59,8 @@ def own_event(kind: type, **fields: Any) -> Any:
         for name, each in kind.__dataclass_fields__.items()
         if str(each.type) == "str" and not _has_default(each)
     }
-    return kind(**{**needed, **({"attempt": 1} if kind is events.SessionOpening else {}), "at": AT, **fields})
+    numbers = {name: 1 for name in ("attempt", "count") if name in kind.__dataclass_fields__}
+    return kind(**{**needed, **numbers, "at": AT, **fields})
 
 
 def _has_default(field: Any) -> bool:

@@ -69,6 +69,7 @@ class FakeSink:
         self.noted_events: list[tuple[str, str]] = []
         self.states: list[object] = []
         self.is_closed = False
+        self.flushes = 0
         self.reached: dict[tuple[str, str], asyncio.Event] = {}
 
     def when(self, host: str, event_type: str) -> asyncio.Event:
@@ -82,6 +83,9 @@ class FakeSink:
         self.noted_events.append((host, event.type))
         self.states.append(run)
         self.when(host, event.type).set()
+
+    def flush(self) -> None:
+        self.flushes += 1
 
     def closed(self, run: object) -> None:
         self.is_closed = True

@@ -8,7 +8,10 @@ from saturn_orchestrator import events
 from saturn_orchestrator.report.lines import WORDS, said
 from saturn_orchestrator.state.model import HostState, Status
 
-SILENT = {events.Heartbeat, events.Facts, events.DiagnosticsPart, events.UnknownEvent}
+SILENT = {
+    events.Heartbeat, events.WorkerVanished, events.Cancelling, events.Facts, events.DiagnosticsPart,
+    events.UnknownEvent,
+}  # fmt: skip
 
 
 def test_every_type_of_event_has_words_or_is_silent_on_purpose():

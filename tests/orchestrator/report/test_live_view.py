@@ -9,8 +9,8 @@ from support.report_values import NEW, OLD, RUN, at, screen_of
 from support.terminal import Terminal
 
 from saturn_orchestrator import events
-from saturn_orchestrator.report.live import LiveView, region
-from saturn_orchestrator.state.model import HostState, RunState, Status
+from saturn_orchestrator.report.live import HostRow, LiveView, region
+from saturn_orchestrator.state.model import HostError, HostState, RunState, Status
 from saturn_orchestrator.state.reduce import reduce_run
 
 
@@ -37,6 +37,7 @@ class Watched:
         for event in told:
             self.run = reduce_run(self.run, host, event)
             self.view.noted(host, event, self.run)
+        self.view.flush()
 
     def close(self) -> None:
         self.view.closed(self.run)
@@ -65,7 +66,7 @@ DEPLOYING = (
     node(events.ServiceStarted, 7, stage="deploy", service="zigbee2mqtt"),
     node(events.Log, 8, stage="deploy", service="zigbee2mqtt", text="Pulling [red]fs layer[/red] :smile:"),
 )
-LOST = events.RunLost(at(40), "session_lost", "the line broke", working=True)
+LOST = events.RunLost(at(40), "session_lost", "the line broke")
 
 
 def test_nothing_is_drawn_before_the_first_event():
@@ -182,25 +183,27 @@ def test_a_terminal_that_went_away_is_no_failure_of_the_run():
     assert watched.run.hosts["chelsty"].status is Status.LOST
 
 
-def many_hosts(count: int) -> RunState:
+def many_hosts(count: int) -> list[HostRow]:
     order = [Status.CHANGED, Status.PENDING, Status.FAILED, Status.RUNNING]
     hosts = [HostState(f"host-{number:02d}", order[number % 4], "deploy") for number in range(count)]
-    return RunState(RUN, NEW, {host.host: host for host in hosts})
+    return [HostRow(host) for host in hosts]
 
 
 def test_more_hosts_than_rows_show_the_unfinished_and_the_failed_first():
-    lines = [line.plain for line in region(many_hosts(30), {}, 80, 17)]
+    lines = [line.plain for line in region(many_hosts(30), 80, 17)]
     running, failed, pending = range(3, 30, 4), range(2, 30, 4), (1, 5)
     assert [line.split()[0] for line in lines[:-1]] == [f"host-{n:02d}" for n in (*running, *failed, *pending)]
     assert lines[-1] == "… and 14 more: 6 pending, 8 changed"
 
 
 def test_hosts_that_fit_keep_their_order():
-    assert [line.plain.split()[0] for line in region(many_hosts(8), {}, 80, 8)] == [f"host-0{n}" for n in range(8)]
+    assert [line.plain.split()[0] for line in region(many_hosts(8), 80, 8)] == [f"host-0{n}" for n in range(8)]
 
 
-def wide_host(name: str = "chelsty", service: str = "zigbee2mqtt", text: str = "Pulling layers") -> RunState:
-    return RunState(RUN, NEW, {name: HostState(name, Status.RUNNING, "deploy", service, text)})
+def wide_host(
+    name: str = "chelsty", service: str = "zigbee2mqtt", text: str = "Pulling layers", seconds: float = 7
+) -> list[HostRow]:
+    return [HostRow(HostState(name, Status.RUNNING, "deploy", service, text), seconds)]
 
 
 @pytest.mark.parametrize(
@@ -217,14 +220,14 @@ def wide_host(name: str = "chelsty", service: str = "zigbee2mqtt", text: str = "
 )
 def test_a_narrow_row_loses_everything_before_its_status(width, row):
     expected = row.replace("192.4 s", "3 min 12 s")
-    assert [line.plain for line in region(wide_host(), {"chelsty": 192.4}, width, 24)] == [expected]
+    assert [line.plain for line in region(wide_host(seconds=192.4), width, 24)] == [expected]
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
 @pytest.mark.parametrize("name", ["chelsty", "h" * 63])
 @pytest.mark.parametrize("text", ["", "表" * 300, "[red]x[/red]" * 30, "\x1b[2J\r\n"])
 def test_no_row_is_ever_wider_than_the_screen(width, name, text):
-    rows = [line.plain for line in region(wide_host(name, "s" * 63, text), {name: 7.0}, width, 24)]
+    rows = [line.plain for line in region(wide_host(name, "s" * 63, text), width, 24)]
     assert len(rows) == 1
     assert cell_len(rows[0]) <= width
     assert "> running" in rows[0]
@@ -233,4 +236,36 @@ def test_no_row_is_ever_wider_than_the_screen(width, name, text):
 
 @pytest.mark.parametrize("height", [-1, 0, 1, 2])
 def test_a_tiny_terminal_gets_no_more_rows_than_it_has(height):
-    assert len(region(many_hosts(30), {}, 80, height)) == max(height, 1)
+    assert len(region(many_hosts(30), 80, height)) == max(height, 1)
+
+
+@pytest.mark.parametrize(
+    "fields, silent_s, text",
+    [
+        ({"text": "Pulling"}, 24, "Pulling"),
+        ({"text": "Pulling"}, 38, "no word for 38.0 s"),
+        ({"text": "Pulling", "link_lost_at": at(3)}, 38, "link lost, node still working (38.0 s)"),
+        ({"left": HostError("detached", "vps goes on")}, 0, "left: vps goes on"),
+    ],
+)
+def test_a_row_tells_how_the_line_to_its_host_stands(fields, silent_s, text):
+    assert HostRow(HostState("vps", Status.RUNNING, **fields), 90, silent_s).text == text
+
+
+def test_the_seconds_of_a_lost_line_are_counted_from_its_loss():
+    stream = Terminal()
+    watched = Watched(stream, TERM="xterm")
+    watched.note(*DEPLOYING)
+    watched.clock.seconds += 5
+    watched.note(events.LinkLost(at(50), "the connection broke"))
+    watched.clock.seconds += 38
+    watched.view._live.refresh()
+    assert "43.0 s  link lost, node still working" in stream.lines[-2]
+
+
+def test_two_runs_of_one_host_have_a_row_each():
+    stream = Terminal()
+    watched = Watched(stream, TERM="xterm")
+    watched.view.opened(RunState.of("20261122T090000Z-0001", NEW, ["chelsty"], at(0)))
+    watched.note(*CONFIRMED)
+    assert [line.split()[0] for line in stream.lines if line] == ["chelsty", "vps", "chelsty"]

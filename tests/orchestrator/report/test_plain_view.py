@@ -31,6 +31,7 @@ def play(view: PlainView, *told: events.Event, host: str = "vps") -> RunState:
     for event in told:
         run = reduce_run(run, host, event)
         view.noted(host, event, run)
+        view.flush()
     return run
 
 

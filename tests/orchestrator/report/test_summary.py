@@ -135,7 +135,11 @@ def test_stale_success_is_said_loudly():
         ),
         (
             HostState("vps", Status.RUNNING, "deploy"),
-            "running: vps goes on without this terminal; help: saturn status --hosts vps",
+            "running: vps goes on by itself; help: saturn attach --hosts vps",
+        ),
+        (
+            HostState("vps", Status.RUNNING, left=HostError("link_lost", "the line was away", "saturn attach")),
+            "running: vps goes on by itself: the line was away; help: saturn attach",
         ),
         (
             HostState("vps", Status.PENDING),
@@ -157,7 +161,14 @@ def test_a_lost_run_says_where_to_look():
     assert blocks_of(HostState("vps", Status.LOST, "deploy", error=error)) == [
         "error[session_lost]: the line broke",
         "  --> vps, deploy",
-        "  help: saturn status --hosts vps",
+        "  help: saturn deploy --hosts vps --resume",
+    ]
+
+
+def test_lines_that_were_left_out_are_counted():
+    assert blocks_of(HostState("vps", Status.CHANGED, noise=3)) == [
+        "warning[lines_left_out]: vps sent 3 lines that were no events; they were left out",
+        "  --> vps",
     ]
 
 

@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 
 from saturn_orchestrator.state.model import HostError, HostState, RunState, Status
-from saturn_orchestrator.state.outcome import Outcome, host_exit_code, outcome
+from saturn_orchestrator.state.outcome import Outcome, combined, host_exit_code, outcome
 
 LOCKED = HostState("alpha", Status.FAILED, error=HostError("locked", "run r has it"))
 
@@ -66,3 +66,22 @@ def test_the_first_of_1_5_3_6_decides():
     }  # fmt: skip
     for first, second in combinations(hosts, 2):
         assert outcome(run_of(hosts[second], hosts[first])).exit_code == first
+
+
+@pytest.mark.parametrize(
+    "code, exit_code", [("detached", 0), ("interrupted", 130), ("link_lost", 3), ("flood", 1), ("internal_error", 1)]
+)
+def test_a_host_that_was_left_counts_by_the_reason(code, exit_code):
+    left = HostState("alpha", Status.RUNNING, left=HostError(code, "it goes on"))
+
+    assert outcome(run_of(left)) == Outcome("partial", exit_code)
+
+
+def test_an_interruption_goes_before_everything():
+    left = HostState("alpha", Status.RUNNING, left=HostError("interrupted", "it goes on"))
+
+    assert outcome(run_of(HostState("beta", Status.FAILED), left)).exit_code == 130
+
+
+def test_several_runs_have_one_exit_code():
+    assert [combined(codes) for codes in ((0, 3, 1), (0, 6, 3), (0,), ())] == [1, 3, 0, 0]

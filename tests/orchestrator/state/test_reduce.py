@@ -23,8 +23,8 @@ from saturn_orchestrator import events
 from saturn_orchestrator.state.model import HostError, HostState, ServiceState, Status
 from saturn_orchestrator.state.reduce import MOVES, reduce, reduce_run
 
-KEPT_OUT = {events.Heartbeat}
-"""No part of a run: it never reaches the table."""
+KEPT_OUT = {events.Heartbeat, events.WorkerVanished}
+"""What a follower says for itself is no part of a run: it never reaches the table."""
 
 any_state = st.builds(
     HostState,
@@ -194,8 +194,28 @@ FAILED_STAGE = node_event(
         ),
         (
             standing(text="old"), node_event(events.Goodbye, outcome="failed"),
-            standing(Status.FAILED, finished_at=AT, duration_s=0.0, last_seq=1),
+            standing(
+                Status.FAILED, finished_at=AT, duration_s=0.0, last_seq=1,
+                error=HostError("failed", "the node said failed and no reason; see its log"),
+            ),
         ),
+        (standing(Status.PENDING), own_event(events.HostAttached, by="ada"), standing(Status.CONFIRMED)),
+        (
+            standing(last_seq=3, left=HostError("detached", "m")), own_event(events.HostAttached, by="bob"),
+            standing(last_seq=3),
+        ),
+        (
+            standing(Status.CONFIRMED, link_lost_at=AT),
+            own_event(events.HostLeft, code="link_lost", message="m", hint="h"),
+            standing(left=HostError("link_lost", "m", "h")),
+        ),
+        (standing(), own_event(events.LinkLost, message="m"), standing(link_lost_at=AT)),
+        (standing(link_lost_at=AT), own_event(events.LinkRestored), standing()),
+        (
+            standing(link_lost_at=AT, left=HostError("interrupted", "m")), node_event(events.Log, text="it goes on"),
+            standing(text="it goes on", last_seq=1),
+        ),
+        (standing(noise=2), own_event(events.LinesLeftOut, count=40), standing(noise=42)),
     ],
     ids=lambda value: value.type if hasattr(value, "type") else "",
 )  # fmt: skip
@@ -236,8 +256,18 @@ def test_a_goodbye_gives_the_final_status(outcome, revisions, service, status):
     assert reduce(state, node_event(events.Goodbye, outcome=outcome)).status is status
 
 
-def test_a_heartbeat_is_no_part_of_a_run():
-    assert reduce(standing(last_seq=4), node_event(events.Heartbeat, 9)) == standing(last_seq=4)
+@pytest.mark.parametrize("kind", [events.Heartbeat, events.WorkerVanished])
+def test_what_a_follower_says_for_itself_is_no_part_of_a_run(kind):
+    assert reduce(standing(last_seq=4), node_event(kind, 9)) == standing(last_seq=4)
+
+
+def test_a_node_that_lies_without_end_is_not_remembered_without_end():
+    state = standing()
+    for seq in range(1, 4000, 2):
+        state = reduce(state, node_event(events.Finding, seq, code="a"))
+        state = reduce(state, node_event(events.ServiceStarted, seq + 1, service=f"s{seq}"))
+
+    assert (len(state.findings), len(state.services)) == (1000, 1000)
 
 
 def test_an_unknown_event_counts_by_its_seq_alone():
