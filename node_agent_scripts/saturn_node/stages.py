@@ -45,7 +45,7 @@ def _skip(task: Task, stage: str, reason: str) -> None:
 def _run_stage(task: Task, stage: str) -> None:
     began = time.monotonic()
     task.sink.redactor = node_redactor(task.paths.config)  # a person may have edited .env since the last stage
-    state.write_current_stage(task.paths, stage)
+    task.begin_stage(stage)
     task.sink.send(StageStarted)
     _WORK[stage](task)
     state.write_text(state.marker(task.paths, stage), task.request.run)

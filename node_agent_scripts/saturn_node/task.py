@@ -33,6 +33,11 @@ class Task(NamedTuple):
                 "cancelled", "the run was told to stop", f"saturn deploy --hosts {self.order.host} --resume"
             )
 
+    def begin_stage(self, stage: str) -> None:
+        """A stage is taken in hand; whoever asks who holds the node is told so, and of no service yet."""
+        state.write_current_stage(self.paths, stage)
+        lock.describe(self.paths, self.holder)
+
     def begin(self, service: str) -> None:
         """A service is taken in hand: the last moment to stop before it."""
         self.check_cancelled()

@@ -74,9 +74,11 @@ def _locked(request: Request, paths: Paths, sink: Sink, log: RunLog, executor: s
 
 def _refuse(request: Request, paths: Paths, sink: Sink) -> None:
     holder = lock.holder(paths) or LockFact("")
-    told = "run {} of {} from {} since {} is deploying"
-    message = told.format(holder.run or "?", holder.by or "?", holder.controller or "?", holder.since or "?")
-    hint = f"saturn status --hosts {request.node.host}"
+    told = "run {} of {} from {} has been at work since {}, now in {}"
+    doing = " ".join(part for part in (holder.stage, holder.service) if part)
+    who = (holder.run, holder.by, holder.controller, holder.since, doing)
+    message = told.format(*(each or "?" for each in who))
+    hint = f"saturn attach --hosts {request.node.host}"
     sink.send(Refused, code="locked", message=message, hint=hint, lock=holder)
     _remember(request, paths, "refused")
     sink.send(Goodbye, outcome="refused")
