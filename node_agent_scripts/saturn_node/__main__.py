@@ -3,6 +3,7 @@
     saturn-node deploy [--resume]   deploy the newest order again; --resume continues where it stopped
     saturn-node status              where this node stands
     saturn-node follow [RUN]        watch a run, the newest one if none is named
+    saturn-node cancel [--now]      stop the run at work after the service in hand, or at once
     saturn-node diagnose            collect what a person wants to see after a failure
 
 Exit status: 0 success, 1 failed, blocked or lost, 2 wrong usage, 5 locked by another run, 6 cancelled.
@@ -16,7 +17,7 @@ import sys
 import time
 from typing import Callable, Mapping, NamedTuple, Sequence
 
-from . import conversation, diagnostics, facts, state, wire, worker
+from . import conversation, diagnostics, facts, launch, state, wire, worker
 from .errors import NodeError
 from .follower import Follower
 from .log import human_lines
@@ -72,7 +73,10 @@ def _say(text: str) -> int:
 
 
 def _worker(place: Place, rest: tuple[str, ...]) -> int:
-    return worker.work(place.root, rest[0], place.executor)
+    """`worker RUN --launch WAY`: how a run's worker is started; nobody types it."""
+    run, _, way = rest
+    launch.redirect(place.paths.run(run, "worker.log"))
+    return worker.work(place.root, run, place.executor, way)
 
 
 def _deploy(place: Place, rest: tuple[str, ...]) -> int:
@@ -150,6 +154,15 @@ def _status(place: Place, _rest: tuple[str, ...]) -> int:
     return _say("\n".join(lines))
 
 
+def _cancel(place: Place, rest: tuple[str, ...]) -> int:
+    if rest not in ((), ("--now",)):
+        raise NodeError("usage", "cancel knows --now only", "saturn-node --help")
+    run = conversation.cancel(place.paths, "", now=bool(rest))
+    if not run:
+        raise NodeError("not_running", "no run is at work on this node", "saturn-node status")
+    return _say(f"run {run} stops {'now' if rest else 'after the service in hand'}; watch it: saturn-node follow {run}")
+
+
 def _diagnose(place: Place, _rest: tuple[str, ...]) -> int:
     request = _newest_request(place.paths)
     redactor = node_redactor(place.paths.config)
@@ -160,6 +173,7 @@ _COMMANDS: Mapping[str, Callable[[Place, tuple], int]] = {  # type: ignore[type-
     "worker": _worker,
     "deploy": _deploy,
     "follow": _follow,
+    "cancel": _cancel,
     "status": _status,
     "diagnose": _diagnose,
 }

@@ -157,7 +157,7 @@ def _start(request: Request, paths: Paths, executor: Executor) -> None:
 def start_worker(paths: Paths, program: str, run: str) -> None:
     """Start a detached worker for a run whose request lies in its folder."""
     argv = (sys.executable or "/usr/bin/python3", "-I", program, "worker", run)
-    launch.start(argv, paths.run(run, "worker.log"))
+    launch.start(argv, paths.run(run, "worker.log"), f"saturn-{run}")
 
 
 def _writing(paths: Paths, effect: Callable[[], None]) -> None:

@@ -31,6 +31,8 @@ _SENTENCES = {
     "progress": "{text}",
     "log": "{text}",
     "diagnostics_collected": "diagnostics in {path}",
+    "worker_vanished": "the worker is gone; its last event was {last} at {last_at}",
+    "cancelling": "run {target} was told to stop",
     "refused": "refused ({code}): {message}",
     "goodbye": "{outcome}",
 }

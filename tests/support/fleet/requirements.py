@@ -28,6 +28,7 @@ PROGRAMS = {
     "/usr/sbin/losetup": "mount",
     "/usr/bin/nsenter": "util-linux",
     "/bin/ip": "iproute2",
+    "/usr/bin/systemd-run": "systemd",
     "/bin/busybox": "busybox-static",
 }
 COMMAND = "sudo make test"
