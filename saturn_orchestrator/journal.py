@@ -15,7 +15,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +22,7 @@ from saturn_orchestrator import events
 from saturn_orchestrator.events import Event
 from saturn_orchestrator.state.model import HostState, RunState, Status
 from saturn_orchestrator.state.outcome import outcome
+from saturn_orchestrator.state.record import RunRecord
 from saturn_orchestrator.state.reduce import reduce_run
 
 _BUSY_S = 10
@@ -58,6 +58,11 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     """Where saturn keeps what it must not forget: `$XDG_STATE_HOME/saturn`, else `~/.local/state/saturn`."""
     base = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(base) / "saturn"
+
+
+def journal_file(environ: Mapping[str, str]) -> Path:
+    """Where the journal of this person lies."""
+    return state_folder(environ) / "journal.db"
 
 
 class Journal:
@@ -146,24 +151,6 @@ class Journal:
             self._warn(f"the journal cannot be written any more ({error}); later, saturn attach brings the run home")
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """A run as a list shows it. outcome, finished_at: "" while it has no end here. by: who confirmed it, where known.
-
-    hosts: name to the status word and the time of the last event.
-    """
-
-    by: str
-    hosts: Mapping[str, tuple[str, str]]
-    run: str
-    revision: str
-    started_at: str
-    finished_at: str
-    outcome: str
-    exit_code: int | None
-    inventory: str
-
-
 class Records:
     """What the journal tells. Nothing is written; a damaged file is set aside, and a missing one knows nothing."""
 
@@ -186,13 +173,15 @@ class Records:
         query = "SELECT run FROM hosts WHERE run = ? AND host = ? AND status IN (SELECT value FROM json_each(?))"
         return bool(self._names(query, (run, host, _FINAL)))
 
-    def newest(self, host: str) -> str:
-        """The newest run that reached the host, "" when there is none: one of whose part the node spoke."""
+    def newest(self, host: str) -> tuple[str, str]:
+        """The newest run in which the node spoke, and the time of its last event; ("", "") when there is none."""
         query = (
-            "SELECT run FROM hosts WHERE host = ?1 AND EXISTS (SELECT 1 FROM events"
+            "SELECT run, at FROM hosts WHERE host = ?1 AND EXISTS (SELECT 1 FROM events"
             " WHERE events.run = hosts.run AND events.host = ?1 AND events.seq > 0) ORDER BY run DESC LIMIT 1"
         )
-        return next(iter(self._names(query, (host,))), "")
+        nothing: tuple[tuple[str, str], ...] = ()
+        found = self._asked(lambda database: tuple(database.execute(query, (host,))), nothing)
+        return found[0] if found else ("", "")
 
     def matching(self, beginning: str) -> tuple[str, ...]:
         """The runs whose id begins so, newest first."""

@@ -4,24 +4,50 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
 
 from saturn_orchestrator.app.wanted import Source
 from saturn_orchestrator.errors import RepositoryError, SessionError, Unreachable
 from saturn_orchestrator.events import now
 from saturn_orchestrator.rollout.survey import connect, gather_facts
 from saturn_orchestrator.session.base import OpenSession
-from saturn_orchestrator.state.model import HostError
-from saturn_orchestrator.state.standing import Standing
+from saturn_orchestrator.state.model import HostError, RunState
+from saturn_orchestrator.state.standing import Standing, remembered
 from saturn_orchestrator.topology.model import Host, Topology
 
 
-async def status(topology: Topology, hosts: Sequence[Host], open_session: OpenSession) -> tuple[Standing, ...]:
-    """Where the hosts stand, in the order given. Without a usable repository `behind` is unknown, no more."""
+class Memory(Protocol):
+    """What the journal tells of former runs."""
+
+    def newest(self, host: str) -> tuple[str, str]:
+        """The newest run in which the node spoke, and the time of its last event; ("", "") when there is none."""
+
+    def replay(self, run: str) -> RunState | None:
+        """The state of a run; None when it is not known."""
+
+
+async def status(
+    topology: Topology, hosts: Sequence[Host], open_session: OpenSession, memory: Memory
+) -> tuple[Standing, ...]:
+    """Where the hosts stand, in the order given; of a host that is away, what the journal remembers.
+
+    Without a usable repository `behind` is unknown, no more.
+    """
     try:
         source = await Source.of(topology, hosts)
     except RepositoryError:
         source = None
-    return tuple(await asyncio.gather(*(_standing(host, source, open_session) for host in hosts)))
+    found = await asyncio.gather(*(_standing(host, source, open_session) for host in hosts))
+    return tuple(each if each.facts else _from(memory, each) for each in found)
+
+
+def _from(memory: Memory, away: Standing) -> Standing:
+    run, at = memory.newest(away.host)
+    state = memory.replay(run) if run else None
+    if state is None:
+        return away
+    return replace(away, source="journal", observed_at=at, facts=remembered(run, state.hosts[away.host], at))
 
 
 async def _standing(host: Host, source: Source | None, open_session: OpenSession) -> Standing:

@@ -19,6 +19,9 @@ VERBS = {
     "attach": "Watch what the nodes are doing, and bring home what they did unseen.",
     "cancel": "Tell the nodes to stop what they are doing.",
     "status": "Show where every node stands.",
+    "history": "List the runs that this machine knows of.",
+    "show": "Show one run as it ended, or all its events.",
+    "logs": "Print what a host said in a run, from the journal.",
     "diagnose": "Collect a node's diagnostics and bring them here.",
     "demo": "Deploy a sample homelab to nodes on this very machine.",
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from saturn_orchestrator.journal import Records
     from saturn_orchestrator.topology.model import Host, Topology
 
 
@@ -36,7 +37,7 @@ class Selection:
         return select(topology, self.hosts, self.tags, self.roles, everything=everything)
 
 
-def _listed(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+def listed(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """`a,b` and repeated options alike, without blanks and repeats."""
     return tuple(dict.fromkeys(word.strip() for each in value for word in each.split(",") if word.strip()))
 
@@ -45,9 +46,9 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds `--hosts`, `--tags`, `--roles` and `--all`, handed on as one `selection`."""
     from functools import wraps
 
-    @click.option("--hosts", multiple=True, callback=_listed, metavar="A,B", help="These hosts.")
-    @click.option("--tags", multiple=True, callback=_listed, metavar="T", help="Hosts with any of these tags.")
-    @click.option("--roles", multiple=True, callback=_listed, metavar="R", help="Hosts with any of these roles.")
+    @click.option("--hosts", multiple=True, callback=listed, metavar="A,B", help="These hosts.")
+    @click.option("--tags", multiple=True, callback=listed, metavar="T", help="Hosts with any of these tags.")
+    @click.option("--roles", multiple=True, callback=listed, metavar="R", help="Hosts with any of these roles.")
     @click.option("--all", "everything", is_flag=True, help="Every host of the topology.")
     @wraps(command)
     def wrapped(
@@ -94,3 +95,16 @@ def loaded(ctx: click.Context) -> Topology:
     from saturn_orchestrator.topology.load import load
 
     return load(topology_file(ctx))
+
+
+def records() -> Records:
+    """What the journal of this person tells; what is wrong with it goes to standard error, in a sentence."""
+    import os
+    import sys
+
+    from saturn_orchestrator.journal import Records, journal_file
+    from saturn_orchestrator.report.style import console, show, verbatim
+
+    return Records(
+        journal_file(os.environ), lambda said: show(console(sys.stderr), verbatim(f"note: {said}", "yellow"))
+    )

@@ -17,6 +17,7 @@ def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:
     import sys
 
     from saturn_orchestrator.app.status import status
+    from saturn_orchestrator.cli.options import records
     from saturn_orchestrator.report.documents import dump, status_document
     from saturn_orchestrator.report.status_view import status_table
     from saturn_orchestrator.report.style import console, show
@@ -24,7 +25,7 @@ def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:
 
     topology = loaded(ctx)
     hosts = selection.of(topology, default_all=True)
-    standings = asyncio.run(status(topology, hosts, open_session))
+    standings = asyncio.run(status(topology, hosts, open_session, records()))
     if as_json:
         sys.stdout.write(dump(status_document(standings)))
     else:

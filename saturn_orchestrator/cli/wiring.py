@@ -18,7 +18,7 @@ from saturn_orchestrator.app.consent import Answer
 from saturn_orchestrator.app.deploy import Deploy, Ports, deploy
 from saturn_orchestrator.cli.question import ask
 from saturn_orchestrator.errors import SaturnError
-from saturn_orchestrator.journal import Journal, Records, state_folder
+from saturn_orchestrator.journal import Journal, Records, journal_file
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.report.documents import dump, run_document, runs_document
 from saturn_orchestrator.report.live import LiveView
@@ -84,16 +84,11 @@ class Terminal:
                 show(self.screen, verbatim(text, "dim"))
 
 
-def journal_file() -> Path:
-    """Where the journal of this person lies."""
-    return state_folder(os.environ) / "journal.db"
-
-
 def run_deploy(order: Deploy, *, yes: bool, as_json: bool, verbose: bool) -> int:
     """Deploy, print the summary (or the document), and return the exit code."""
     terminal = Terminal.of(verbose=verbose)
     stop = Stop()
-    journal = Journal(journal_file(), str(order.topology.file), terminal.say)
+    journal = Journal(journal_file(os.environ), str(order.topology.file), terminal.say)
     ports = Ports(
         open_session=open_session,
         show=terminal.show,
@@ -115,8 +110,8 @@ def run_attach(order: Attach, inventory: Path, *, as_json: bool, verbose: bool) 
     """Attach, print the summary of each run (or the document), and return the exit code."""
     terminal = Terminal.of(verbose=verbose)
     stop = Stop()
-    journal = Journal(journal_file(), str(inventory), terminal.say)
-    memory = Records(journal_file(), terminal.say)
+    journal = Journal(journal_file(os.environ), str(inventory), terminal.say)
+    memory = Records(journal_file(os.environ), terminal.say)
     watch = Watch(open_session, memory, (journal, terminal.view), stop, terminal.trace)
     found = asyncio.run(_interruptible(attach(order, watch), stop, terminal))
     _print_attached(order, found, terminal, as_json=as_json)

@@ -8,12 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from saturn_orchestrator.errors import InventoryFinding
-from saturn_orchestrator.events import Facts, Finding
+from saturn_orchestrator.events import Event, Facts, Finding, encode
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.report.advice import next_command
 from saturn_orchestrator.report.times import host_duration_s, run_duration_s
 from saturn_orchestrator.state.model import HostError, HostState, RunState
 from saturn_orchestrator.state.outcome import Outcome
+from saturn_orchestrator.state.record import RunRecord
 from saturn_orchestrator.state.standing import Standing
 
 VERSION = 1
@@ -80,6 +81,30 @@ def _finding(finding: Finding) -> Document:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
+
+
+def history_document(records: Sequence[RunRecord]) -> Document:
+    """What `history --json` prints: the runs, newest first."""
+    return {"version": VERSION, "runs": [_record(each) for each in records]}
+
+
+def _record(record: RunRecord) -> Document:
+    return {
+        "run": record.run,
+        "started_at": record.started_at or None,
+        "finished_at": record.finished_at or None,
+        "outcome": record.outcome or None,
+        "exit_code": record.exit_code,
+        "revision": record.revision or None,
+        "by": record.by or None,
+        "inventory": record.inventory or None,
+        "hosts": {name: {"status": status, "at": at or None} for name, (status, at) in record.hosts.items()},
+    }
+
+
+def event_line(host: str, event: Event) -> str:
+    """One journalled event as a line of JSON, with its host: what `show --events` and `logs --json` print."""
+    return json.dumps({"host": host, **json.loads(encode(event))}, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def status_document(standings: Sequence[Standing]) -> Document:

@@ -63,13 +63,21 @@ def _cells(standing: Standing, now: str) -> Row:
     facts = standing.facts
     return {
         "host": standing.host,
-        "reachability": word_text(standing.reachability),
+        "reachability": _reachability(standing, now),
         "revision": _revision(standing),
         "stage": facts.stage if facts and facts.stage else "-",
         "last run": _last_run(facts, now),
         "services": _services(facts.services) if facts else "-",
         "lock": (facts.lock.by or "held") if facts and facts.lock else "-",
     }
+
+
+def _reachability(standing: Standing, now: str) -> Text:
+    """The word; of a remembered row its age, too."""
+    word = word_text(standing.reachability)
+    if standing.source != "journal" or not standing.observed_at:
+        return word
+    return word.append_text(verbatim(f", seen {age_text(seconds_between(standing.observed_at, now))}", "dim"))
 
 
 def _revision(standing: Standing) -> str:
@@ -118,7 +126,7 @@ def _error_block(standing: Standing, error: HostError, now: str) -> list[Text]:
 def _remembered(standing: Standing, now: str) -> list[str]:
     if standing.source != "journal" or not standing.observed_at:
         return []
-    return [f"the row above was observed {age_text(seconds_between(standing.observed_at, now))}"]
+    return [f"the row above is remembered: {age_text(seconds_between(standing.observed_at, now))}"]
 
 
 def _lock_block(host: str, lock: LockFact, now: str) -> list[Text]:
@@ -127,4 +135,4 @@ def _lock_block(host: str, lock: LockFact, now: str) -> list[Text]:
     since = f"since {age_text(seconds_between(lock.since, now))}" if lock.since else ""
     who = " ".join(part for part in (*facts, since) if part)
     message = f"run {lock.run} holds the lock{f' ({who})' if who else ''}{f', in {doing}' if doing else ''}"
-    return problem_block("locked", message, host, severity="note", hint=f"saturn status --hosts {host}")
+    return problem_block("locked", message, host, severity="note", hint=f"saturn attach --hosts {host}")

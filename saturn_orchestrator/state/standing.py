@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saturn_orchestrator.events import Facts
-from saturn_orchestrator.state.model import HostError
+from saturn_orchestrator.events import Facts, RunFact, ServiceFact
+from saturn_orchestrator.state.model import HostError, HostState, ServiceState
 
 
 @dataclass(frozen=True)
@@ -24,3 +24,18 @@ class Standing:
     facts: Facts | None = None
     behind: int | None = None
     error: HostError | None = None
+
+
+def remembered(run: str, host: HostState, at: str) -> Facts:
+    """What a run that reached the host tells of it: how it stood when the run was last heard of, `at`."""
+    services = tuple(_service(name, service) for name, service in host.services.items())
+    outcome = str(host.status) if host.status.is_final else ""
+    revision = host.revision_after
+    last = RunFact(run, outcome, revision, host.stage, at)
+    return Facts(0, at, run, host.host, revision, stage=host.stage, services=services, last_run=last)
+
+
+def _service(name: str, service: ServiceState) -> ServiceFact:
+    if service.health in {"healthy", "running", "finished"}:
+        return ServiceFact(name, "running", "healthy" if service.health == "healthy" else "none")
+    return ServiceFact(name, "unknown", "unhealthy" if service.health in {"failed", "unhealthy"} else "none")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from support.build import AT, NEW, NODE_TYPES, RUN, any_event, instances, node_event, own_event, run_state, run_story
 
 from saturn_orchestrator import events
+from saturn_orchestrator import journal as journal_module
 from saturn_orchestrator.journal import Journal, Records, state_folder
 from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.state.reduce import reduce_run
@@ -239,3 +240,154 @@ def test_the_journals_folder_is_the_persons_own(tmp_path):
     Journal(tmp_path / "state" / "journal.db", "topology.yaml", never).closed(run_state())
 
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+
+
+# --- several writers, several schemas, and what is told ---------------------------------------------------------------
+
+
+def begun(file: Path, warn=never) -> tuple[Journal, RunState]:
+    journal = Journal(file, "topology.yaml", warn)
+    run = run_state()
+    journal.opened(run)
+    return journal, run
+
+
+def tell(journal: Journal, run: RunState, *told: events.Event) -> RunState:
+    for event in told:
+        run = reduce_run(run, "alpha", event)
+        journal.noted("alpha", event, run)
+    return run
+
+
+def test_a_batch_is_written_whole_with_its_flush(tmp_path):
+    file = tmp_path / "journal.db"
+    journal, run = begun(file)
+    journal.flush()
+
+    tell(journal, run, *(event for _, event in story("alpha")))
+    before = rows(file, "SELECT count(*) FROM events")
+    journal.flush()
+
+    assert (before, rows(file, "SELECT count(*) FROM events")) == ([0], [10])
+
+
+def test_two_journals_of_one_run_hold_each_event_of_the_node_once(tmp_path):
+    file = tmp_path / "journal.db"
+    (first, run), order = begun(file), [event for _, event in story("alpha")]
+    first.flush()
+    second, _ = begun(file)
+    second.flush()
+    for event in order:
+        run = tell(first, run, event)
+        first.flush()
+        second.noted("alpha", event, run)
+        second.flush()
+
+    query = "SELECT seq FROM events WHERE seq > 0 ORDER BY rowid"
+    assert rows(file, query) == [1, 2, 3, 4, 5, 6]
+    assert len(set(rows(file, "SELECT seq FROM events WHERE seq < 0"))) == 8
+
+
+def test_a_journal_knows_what_has_an_end_and_what_has_none(tmp_path):
+    file = tmp_path / "journal.db"
+    told, know = [event for _, event in story("alpha")], Records(file, never)
+    assert (know.unfinished("alpha"), know.newest("alpha"), know.runs(5)) == ((), ("", ""), ())
+    journal, run = begun(file)
+
+    run = tell(journal, run, *told[:3])
+    journal.flush()
+    planned = know.unfinished("alpha")
+    run = tell(journal, run, *told[3:-1])
+    journal.flush()
+    running = (know.unfinished("alpha"), know.knows_end(RUN, "alpha"), know.newest("alpha"))
+    run = tell(journal, run, told[-1])
+    journal.closed(run)
+
+    assert planned == ()
+    assert running == ((RUN,), False, (RUN, AT))
+    assert (know.unfinished("alpha"), know.knows_end(RUN, "alpha"), know.knows_end(RUN, "beta")) == ((), True, False)
+    assert (know.matching("20261123"), know.matching("2027"), know.matching("%")) == ((RUN,), (), ())
+
+
+def test_a_run_in_a_list_tells_who_and_how_it_ended(tmp_path):
+    file = tmp_path / "journal.db"
+    journalled(file, run_state(), story("alpha"))
+
+    (record,) = Records(file, never).runs(5, ["alpha"])
+
+    assert (record.run, record.by, record.outcome, record.exit_code) == (RUN, "ada", "success", 0)
+    assert record.hosts == {"alpha": ("changed", AT)}
+    assert Records(file, never).runs(5, ["beta"]) == ()
+
+
+def test_an_older_process_does_not_take_back_an_end(tmp_path):
+    file = tmp_path / "journal.db"
+    told = [event for _, event in story("alpha")]
+    slow, run = begun(file)
+    slow.flush()
+    journalled(file, run_state(), story("alpha"))
+
+    tell(slow, run, *told[:-1])
+    slow.flush()
+
+    assert rows(file, "SELECT status FROM hosts") == ["changed"]
+
+
+def test_a_journal_of_the_first_schema_is_brought_up(tmp_path):
+    file = tmp_path / "journal.db"
+    journalled(file, run_state(), story("alpha"))
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript(
+            "DROP INDEX hosts_by_name; ALTER TABLE hosts DROP COLUMN status; ALTER TABLE hosts DROP COLUMN at;"
+            "PRAGMA user_version = 1"
+        )
+
+    assert Records(file, never).knows_end(RUN, "alpha")
+    assert rows(file, "SELECT status, at FROM hosts") == [("changed", AT)]
+    assert rows(file, "PRAGMA user_version") == [2]
+
+
+def test_damage_that_shows_itself_while_writing_is_set_aside(tmp_path):
+    file = tmp_path / "journal.db"
+    said: list[str] = []
+    journal, run = begun(file, said.append)
+    journal.flush()
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    file.write_bytes(file.read_bytes()[:4096] + b"x" * 60_000)
+
+    run = tell(journal, run, *(event for _, event in story("alpha")))
+    journal.closed(run)
+
+    assert len(list(tmp_path.glob("journal.db.damaged-*"))) >= 1
+    assert "was set aside" in said[0]
+    assert "saturn attach" in said[1]
+
+
+def test_damage_that_shows_itself_while_reading_is_set_aside(tmp_path):
+    file = tmp_path / "journal.db"
+    said: list[str] = []
+    journalled(file, run_state(), story("alpha"))
+    file.write_bytes(file.read_bytes()[:4096] + b"x" * 60_000)
+
+    assert Records(file, said.append).replay(RUN) is None
+    assert "was set aside" in said[0]
+    assert Records(file, never).runs(5) == ()
+
+
+def test_damage_that_another_process_has_just_set_aside_is_not_set_aside_again(tmp_path):
+    file = tmp_path / "journal.db"
+    journalled(file, run_state(), story("alpha"))
+
+    journal_module._set_aside(file, sqlite3.DatabaseError("malformed"), never)
+
+    assert Records(file, never).knows_end(RUN, "alpha")
+
+
+def test_a_row_that_somebody_bent_is_passed_over(tmp_path):
+    file = tmp_path / "journal.db"
+    journalled(file, run_state(), story("alpha"))
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE events SET body = 'x' WHERE seq = 2")
+
+    assert Records(file, never).replay(RUN).hosts["alpha"].status is Status.CHANGED

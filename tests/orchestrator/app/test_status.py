@@ -8,15 +8,44 @@ from support.build import facts
 from support.fake_session import FakeDoor, FakeSession
 from support.repository import GitFolder
 
+from saturn_orchestrator import events
 from saturn_orchestrator.app.status import status
 from saturn_orchestrator.errors import Denied, SessionLost, Unreachable
-from saturn_orchestrator.state.model import HostError
+from saturn_orchestrator.state.model import HostError, RunState
+from saturn_orchestrator.state.reduce import reduce_run
 from saturn_orchestrator.state.standing import Standing
+
+
+class Memory:
+    """One run that reached `dead`, an hour ago."""
+
+    def newest(self, host: str) -> tuple[str, str]:
+        return (build.RUN, build.AT) if host == "dead" else ("", "")
+
+    def replay(self, run: str) -> RunState:
+        state = build.run_state("dead")
+        for event in (*(build.own_event(kind) for kind in ORDER), *build.run_story("dead")):
+            state = reduce_run(state, "dead", event)
+        return state
+
+
+ORDER = (events.SessionOpened, events.HostPlanned, events.HostConfirmed)
 
 
 def standings(folder: Path, door: FakeDoor, *names: str) -> tuple[Standing, ...]:
     hosts = [build.host(name, connect_timeout_s=0.2) for name in names]
-    return asyncio.run(status(build.topology(folder, *hosts), hosts, door))
+    return asyncio.run(status(build.topology(folder, *hosts), hosts, door, Memory()))
+
+
+def test_of_a_host_that_is_away_the_journal_tells(tmp_path):
+    dead, stranger = standings(
+        tmp_path, FakeDoor(dead=[Unreachable("no")] * 3, stranger=[Unreachable("no")] * 3), "dead", "stranger"
+    )
+
+    assert (dead.reachability, dead.source, dead.observed_at) == ("unreachable", "journal", build.AT)
+    assert (dead.facts.revision, dead.facts.stage) == (build.NEW, "deploy")
+    assert dead.facts.last_run == events.RunFact(build.RUN, "changed", build.NEW, "deploy", build.AT)
+    assert (stranger.source, stranger.facts) == ("live", None)
 
 
 def test_status_tells_of_every_host_whatever_became_of_the_others(tmp_path):
@@ -61,6 +90,6 @@ def test_all_hosts_are_asked_at_once(tmp_path):
 
         hosts = [build.host("first"), build.host("last")]
         door = FakeDoor(first=[FakeSession([release, facts("first")])], last=[Last([facts("last")])])
-        return await status(build.topology(tmp_path, *hosts, parallel=1), hosts, door)
+        return await status(build.topology(tmp_path, *hosts, parallel=1), hosts, door, Memory())
 
     assert [each.reachability for each in asyncio.run(story())] == ["online", "online"]
