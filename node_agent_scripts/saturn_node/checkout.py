@@ -46,6 +46,9 @@ def bring(order: NodeOrder, revision: str, tell: Callable[[str], None]) -> Reach
     unreachable = _fetch(order, revision, tell) if order.origin else ""
     if not git.has_commit(order.checkout, revision):
         raise _absent(order, revision, unreachable)
+    kept = git.kept_commit(order.checkout, revision, order.branch)
+    if kept:
+        tell(f"commit {before[:12]} of this checkout is in no branch of origin; it is kept as {kept}")
     _move(order, revision, was_cut)
     if unreachable:
         return Reached(before, revision, "cache", stale=True, message=unreachable)
@@ -162,7 +165,10 @@ def _move(order: NodeOrder, revision: str, was_cut: bool) -> None:
     """Bring the files to the revision. Only after a cut are files overwritten: they were clean when it began."""
     _write_intent(order.checkout)
     force = ("--force",) if was_cut else ()
-    git.tell(order.checkout, "checkout", "-q", *force, "-B", order.branch, revision, "--")
+    try:
+        git.tell(order.checkout, "checkout", "-q", *force, "-B", order.branch, revision, "--")
+    except NodeError as error:
+        raise _in_the_way(order.checkout, error) from error
     if os.path.exists(_intent(order.checkout)):
         os.unlink(_intent(order.checkout))
 
@@ -185,6 +191,15 @@ def _require_clean(checkout: str) -> None:
     raise NodeError("checkout_dirty", message, f"git -C {checkout} status", tail=dirty[:_DIRTY_MAX])
 
 
+def _in_the_way(checkout: str, error: NodeError) -> NodeError:
+    """Git's refusal to overwrite files that it does not know is about a person's files; any other stays as it is."""
+    if not any("untracked working tree files would be overwritten" in line for line in error.tail):
+        return error
+    files = tuple(line.strip() for line in error.tail if line.startswith("\t"))
+    message = "{} has files of its own where the new revision has some: {}".format(checkout, ", ".join(files))
+    return NodeError("checkout_dirty", message, f"git -C {checkout} status", tail=files)
+
+
 def _set_origin(order: NodeOrder) -> None:
     if not order.origin:
         return
@@ -198,6 +213,8 @@ def _fetch(order: NodeOrder, revision: str, tell: Callable[[str], None]) -> str:
     tell(f"asking {order.origin} for {order.branch}")
     fetched = git.transfer(git.fetch_argv(order.checkout, git.branch_refspec(order.branch)), tell)
     answered = fetched.ok or any(_NO_SUCH_REF.search(line) for line in fetched.tail)
+    if not answered and git.is_unwritable(fetched.tail):
+        raise git.unwritable(order.checkout, fetched)
     if not answered and git.is_broken(fetched.tail):
         raise git.broken(order.checkout, fetched.last_line, fetched.tail)
     if not answered:
@@ -208,7 +225,7 @@ def _fetch(order: NodeOrder, revision: str, tell: Callable[[str], None]) -> str:
 
 
 def _unreachable(order: NodeOrder, finished: proc.Finished) -> NodeError:
-    why = f"it was silent for {git.IDLE_S:.0f} s" if finished.cut else finished.last_line
+    why = f"it was silent for {git.IDLE_S:.0f} s" if finished.cut else git.reason(finished)
     message = f"origin {order.origin} did not answer: {why}"
     return NodeError("origin_unreachable", message, f"git ls-remote {order.origin}", tail=finished.tail)
 

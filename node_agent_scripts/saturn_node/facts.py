@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from typing import Any, Callable, Sequence, TypeVar
 
@@ -88,19 +89,36 @@ def _checkout(order: NodeOrder) -> tuple[str, tuple[str, ...]]:
 
 
 def _check_root(root: str) -> None:
-    """Whether a run could create what it needs below the root."""
+    """Whether a run could create and replace what it needs below the root."""
+    paths = Paths(root)
     nearest = root
     while not os.path.exists(nearest):
         nearest = os.path.dirname(nearest)
-    if not (os.path.isdir(nearest) and os.access(nearest, os.W_OK | os.X_OK)):
-        raise root_unwritable(root)
+    needed = (path for path in paths.folders() if os.path.exists(path))
+    for path in (nearest, *needed, *_replaced(paths)):
+        is_usable = os.access(path, os.W_OK | os.X_OK) and os.path.isdir(path)
+        if not (is_usable or (os.path.isfile(path) and os.access(path, os.W_OK))):
+            raise unwritable(path, root)
+
+
+def _replaced(paths: Paths) -> tuple[str, ...]:
+    """Files that every run opens again, rather than replacing them."""
+    return tuple(path for path in (paths.lock,) if os.path.exists(path))
+
+
+def unwritable(path: str, root: str) -> NodeError:
+    """The failure of something below the root that this user cannot write to."""
+    user = os.environ.get("USER") or str(os.getuid())
+    if os.path.isdir(root):
+        repair = f"sudo chown -R {shlex.quote(user)} {shlex.quote(path)}"
+    else:
+        repair = f"sudo install -d -o {shlex.quote(user)} {shlex.quote(root)}"
+    return NodeError("root_unwritable", f"{path} cannot be written by {user}", repair)
 
 
 def root_unwritable(root: str) -> NodeError:
     """The failure of a root that this user cannot write to."""
-    user = os.environ.get("USER") or str(os.getuid())
-    message = f"{root} cannot be written by {user}"
-    return NodeError("root_unwritable", message, f"sudo install -d -o {user} {root}")
+    return unwritable(root, root)
 
 
 def _service(paths: Paths, service: ServiceOrder, containers: Sequence[Container] | None) -> ServiceFact:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from typing import Callable, Iterable
 
 from . import proc
@@ -22,6 +23,14 @@ _BROKEN = re.compile(
     r"corrupt|bad object|object file .* is empty|unable to read (?:tree|sha1|commit)|inflate"
     r"|missing (?:blob|tree|commit)"
     r"|not a git repository|bad signature|unable to parse|reference broken|fatal: bad (?:config|tree|revision 'HEAD')",
+    re.IGNORECASE,
+)
+
+_UNWRITABLE = re.compile(
+    r"insufficient permission for adding|cannot open '?[^ ]*\.git/"
+    r"|unable to (?:create|unlink|append to|write)[^(]*\.git/"
+    r"|cannot lock ref.*Permission denied|error: (?:unable to unlink|cannot stat).*Permission denied"
+    r"|could not lock config file",
     re.IGNORECASE,
 )
 
@@ -84,6 +93,25 @@ def status_files(porcelain: str) -> tuple[str, ...]:
     return tuple(files)
 
 
+def reason(finished: proc.Finished) -> str:
+    """The line that says why git failed: the first complaint, since advice follows it."""
+    complaints = (line for line in finished.tail if line.startswith(("ssh:", "fatal:", "error:", "remote:")))
+    return next(complaints, finished.last_line)
+
+
+def is_unwritable(words: Iterable[str]) -> bool:
+    """Whether git's words say that files of the checkout belong to somebody else."""
+    return any(_UNWRITABLE.search(line) for line in words)
+
+
+def unwritable(checkout: str, finished: proc.Finished) -> NodeError:
+    """The failure of a checkout that another user has written to."""
+    user = os.environ.get("USER") or str(os.getuid())
+    message = f"files in {checkout} cannot be written by {user}: {reason(finished)}"
+    repair = f"sudo chown -R {shlex.quote(user)} {shlex.quote(checkout)}"
+    return NodeError("checkout_unwritable", message, repair, tail=finished.tail)
+
+
 def is_broken(words: Iterable[str]) -> bool:
     """Whether git's words say that the checkout itself is damaged."""
     return any(_BROKEN.search(line) for line in words)
@@ -105,9 +133,11 @@ def tell(checkout: str, *arguments: str) -> str:
     finished = ask(checkout, *arguments)
     if finished.ok:
         return finished.stdout
+    if is_unwritable(finished.tail):
+        raise unwritable(checkout, finished)
     if is_broken(finished.tail):
         raise broken(checkout, finished.last_line, finished.tail)
-    what = f"git {arguments[0]} failed in {checkout}: {finished.last_line}"
+    what = f"git {arguments[0]} failed in {checkout}: {reason(finished)}"
     raise NodeError("git_failed", what, f"git -C {checkout} status", tail=finished.tail)
 
 
@@ -134,8 +164,20 @@ def has_commit(checkout: str, revision: str) -> bool:
 
 
 def dirty_files(checkout: str) -> tuple[str, ...]:
-    """Tracked files that changed, and untracked files that are not ignored."""
-    return status_files(tell(checkout, "status", "--porcelain=v1", "-z", "--untracked-files=normal"))
+    """Tracked files that changed. Files that git does not know are in nobody's way."""
+    return status_files(tell(checkout, "status", "--porcelain=v1", "-z", "--untracked-files=no"))
+
+
+def kept_commit(checkout: str, revision: str, origin_branch: str) -> str:
+    """Keep a commit that no branch of origin will lead to any more, under a ref of its own; the ref, "" if needless."""
+    present = head(checkout)
+    if not present or present == revision or ask(checkout, "merge-base", "--is-ancestor", present, revision).ok:
+        return ""
+    if ask(checkout, "merge-base", "--is-ancestor", present, f"refs/remotes/origin/{origin_branch}").ok:
+        return ""
+    ref = f"refs/saturn/kept/{present[:12]}"
+    tell(checkout, "update-ref", ref, present)
+    return ref
 
 
 def is_folder_unchanged(checkout: str, before: str, after: str, folder: str) -> bool:

@@ -106,6 +106,8 @@ class _Watched:
         except Cancelled:
             raise
         except NodeError as error:
+            if error.code == "docker_down":
+                raise  # every service waits for it in vain
             self.verdict = Verdict("waiting", "", "healthcheck_failed", error.message, "", error.tail)
         now = time.monotonic()
         if self.verdict.state == "waiting" and now >= self.deadline:

@@ -67,7 +67,7 @@ def holder(paths: Paths) -> LockFact | None:
         by=str(data.get("by", "")),
         controller=str(data.get("controller", "")),
         since=str(data.get("since", "")),
-        pid=int(data.get("pid", 0)),
+        pid=data["pid"] if isinstance(data.get("pid"), int) else 0,
         stage=state.current_stage(paths),
         service=str(data.get("service", "")),
     )

@@ -5,6 +5,7 @@ Here an event gets its number and its time, loses control characters and secret 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -14,6 +15,16 @@ from typing import Any, Callable, Mapping
 from . import wire
 from .errors import NodeError
 from .redaction import Redactor
+
+LINE_MAX = 60_000
+"""Bytes of one event's line: a controller takes no more than 64 KiB."""
+
+CHATTER_MAX = 20_000
+CHATTER_BYTES = 8 * 1024 * 1024
+"""What a run may keep of its commands' output; events that move its state are never left out."""
+
+RESERVE = 256 * 1024
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _SENTENCES = {
     "hello": "run {run} on {host}, executor {executor}",
@@ -72,29 +83,59 @@ def write_all(descriptor: int, data: bytes) -> None:
 class Sink:
     """Numbers, stamps, cleans and bounds events, and hands each to `write` as a plain record.
 
-    stage is the stage in hand; events that have a stage and are sent without one get it.
+    stage is the stage in hand; events that have a stage and are sent without one get it. `check` is called after each
+    event that was written, and may end the run. Of a run's chatter (`log` and `progress`) no more than CHATTER_MAX
+    events and CHATTER_BYTES are kept; the rest is counted, and the count is told before the goodbye.
     """
 
-    def __init__(self, run: str, host: str, redactor: Redactor, write: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        run: str,
+        host: str,
+        redactor: Redactor,
+        write: Callable[[Mapping[str, Any]], None],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self.stage = ""
         self.redactor = redactor
         self.seq = 0
         self._run = run
         self._host = host
         self._write = write
+        self._check = check
+        self._chatter = 0
+        self._chatter_bytes = 0
+        self._left_out = 0
 
     def send(self, kind: Callable[..., wire.Event], **facts: object) -> None:
         """Make the next event of this kind and write it. The number counts only once the event is written."""
         fields: Mapping[str, Any] = getattr(kind, "__dataclass_fields__", {})
+        if kind is wire.Goodbye and self._left_out:
+            self._emit(wire.Progress(self.seq + 1, now_at(), self._run, self._host, self.stage, self._left_out_text()))
         if "stage" in fields:
             facts.setdefault("stage", self.stage)
         event = kind(seq=self.seq + 1, at=now_at(), run=self._run, host=self._host, **facts)
-        self._write(_clean(json.loads(wire.encode(event)), self.redactor))
-        self.seq += 1
+        if isinstance(event, (wire.Log, wire.Progress)) and self._is_too_much(event.text):
+            self._left_out += 1
+            return
+        self._emit(event)
 
     def failed(self, kind: Callable[..., wire.Event], error: NodeError, **facts: object) -> None:
         """Send a failure event of a NodeError: its code, message, way out and evidence."""
         self.send(kind, code=error.code, message=error.message, hint=error.hint, **facts)
+
+    def _emit(self, event: wire.Event) -> None:
+        self._write(_bounded(_clean(json.loads(wire.encode(event)), self.redactor)))
+        self.seq += 1
+        self._check()
+
+    def _is_too_much(self, text: str) -> bool:
+        self._chatter += 1
+        self._chatter_bytes += min(len(text), wire.MAX_TEXT)
+        return self._chatter > CHATTER_MAX or self._chatter_bytes > CHATTER_BYTES
+
+    def _left_out_text(self) -> str:
+        return f"{self._left_out} lines of output were left out: this run had more than it may keep"
 
 
 def _clean(record: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
@@ -113,34 +154,98 @@ def _clean_value(key: str, value: object, redactor: Redactor) -> object:
     return value
 
 
-class RunLog:
-    """Where a worker's sink writes: events.jsonl, and the deploy log with the same events and their human lines."""
+def _bounded(record: dict[str, Any]) -> dict[str, Any]:
+    """The record so that its line fits a reader: evidence goes first, oldest lines first, then texts are cut."""
+    limit = wire.MAX_TEXT
+    while len(wire.encode(record)) > LINE_MAX and limit > 1:
+        if record.get("tail"):
+            record["tail"] = record["tail"][len(record["tail"]) // 2 + 1 :]
+            continue
+        limit //= 2
+        record = {
+            key: cut_in_the_middle(value, limit) if isinstance(value, str) and key in wire.FREE_TEXT else value
+            for key, value in record.items()
+        }
+    return record
 
-    def __init__(self, events: int, log_path: str) -> None:
+
+class RunLog:
+    """Where a worker's sink writes: events.jsonl, and the deploy log with the same events and their human lines.
+
+    On a full disk the events use a reserve, so that the run can tell its end; the deploy log then loses lines, and
+    `check` ends the run.
+    """
+
+    def __init__(self, events: int, log_path: str, reserve: Reserve) -> None:
         self._events = events
+        self._reserve = reserve
         self._log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._is_told = False
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Append one event to both files; on the disk at the edges of a stage and at the end."""
         line = wire.encode(dict(record))
         human = "\n".join(human_lines(record))
         self._append_event((line + "\n").encode())
-        write_all(self._log, f"{human}\n{wire.PREFIX}{line}\n".encode("utf-8", "replace"))
+        self._append_log(f"{human}\n{wire.PREFIX}{line}\n")
         if str(record["type"]).startswith("stage_") or record["type"] in ("hello", "goodbye", "service_finished"):
             os.fsync(self._events)
             os.fsync(self._log)
 
+    def check(self) -> None:
+        """Raise ENOSPC, once, after the reserve had to be used."""
+        if self._reserve.is_used and not self._is_told:
+            self._is_told = True
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def end(self) -> None:
+        """What comes now is the run's end: it may use the reserve, and nothing ends it any more."""
+        self._is_told = True
+        self._reserve.free()
+
     def note(self, text: str, redactor: Redactor) -> None:
         """Lines for the log alone, such as a traceback."""
-        write_all(self._log, (redactor.redacted(text).rstrip() + "\n").encode("utf-8", "replace"))
+        self._append_log(redactor.redacted(text).rstrip() + "\n")
 
     def _append_event(self, data: bytes) -> None:
         size = os.fstat(self._events).st_size
         try:
             write_all(self._events, data)
-        except OSError:
+        except OSError as error:
             os.ftruncate(self._events, size)  # a full disk must not leave half an event
-            raise
+            if error.errno not in _FULL or self._reserve.is_used:
+                raise
+            self._reserve.free()
+            self._append_event(data)
+
+    def _append_log(self, text: str) -> None:
+        size = os.fstat(self._log).st_size
+        try:
+            write_all(self._log, text.encode("utf-8", "replace"))
+        except OSError:
+            os.ftruncate(self._log, size)  # the events are the run's memory; its log may lose a line, never half of one
+            self._reserve.free()
+
+
+class Reserve:
+    """A file that keeps some room on the disk for a run's last words."""
+
+    def __init__(self, path: str) -> None:
+        """Really written, since a file of holes keeps no room. An OSError when even that does not fit."""
+        self._path = path
+        self.is_used = False
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            write_all(descriptor, b"\xa5" * RESERVE)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def free(self) -> None:
+        """Give the room away; once."""
+        if not self.is_used:
+            self.is_used = True
+            os.unlink(self._path)
 
 
 def answer_to(descriptor: int) -> Callable[[Mapping[str, Any]], None]:

@@ -157,9 +157,14 @@ def read_json(path: str) -> dict[str, Any]:
     """A JSON object; empty when the file is missing or not one."""
     try:
         data = json.loads(read_text(path))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def _words(value: object) -> tuple[str, ...]:
+    """The texts of a JSON list; none when something else stands there."""
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
 
 
 def marker(paths: Paths, stage: str) -> str:
@@ -217,7 +222,7 @@ def read_progress(paths: Paths) -> Progress | None:
     data = read_json(os.path.join(paths.state, "progress.json"))
     if not data:
         return None
-    return Progress(str(data.get("run", "")), str(data.get("revision", "")), tuple(data.get("completed", ())))
+    return Progress(str(data.get("run", "")), str(data.get("revision", "")), _words(data.get("completed")))
 
 
 def write_progress(paths: Paths, progress: Progress) -> None:
@@ -232,7 +237,7 @@ def read_record(paths: Paths, service: str) -> ServiceRecord | None:
     data = read_json(paths.record(service))
     if not data:
         return None
-    images = tuple(data.get("images", ()))
+    images = _words(data.get("images"))
     return ServiceRecord(str(data.get("revision", "")), str(data.get("local", "")), str(data.get("at", "")), images)
 
 
@@ -255,8 +260,10 @@ def local_digest(paths: Paths, service: str) -> str:
 
 
 def newest_runs(paths: Paths) -> tuple[str, ...]:
-    """The runs that the node remembers, newest first."""
-    return _newest(paths.runs, _names(paths.runs))
+    """The runs that the node remembers, newest first. The last that began is known by name: clocks are set back."""
+    runs = _newest(paths.runs, _names(paths.runs))
+    last = read_text(os.path.join(paths.state, "current_run"))
+    return (last, *(run for run in runs if run != last)) if last in runs else runs
 
 
 def prune(paths: Paths, current_run: str) -> None:

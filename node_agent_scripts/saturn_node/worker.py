@@ -12,9 +12,9 @@ import sys
 import time
 import traceback
 
-from . import diagnostics, lock, orphans, proc, stages, state, wire
+from . import diagnostics, facts, lock, orphans, proc, stages, state, wire
 from .errors import Blocked, Cancelled, NodeError
-from .log import RunLog, Sink, now_at
+from .log import Reserve, RunLog, Sink, now_at
 from .redaction import node_redactor
 from .state import Paths
 from .task import Task
@@ -34,54 +34,56 @@ def work(root: str, run: str, executor: str, launch: str = "forked") -> int:
     if events is None or os.fstat(events).st_size:
         return 0  # another worker has this run, or had it
     request = wire.decode_request(state.read_text(paths.run(run, "request.json")))
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    log_path = os.path.join(paths.deploy_logs, f"deploy_{stamp}.log")
-    log = RunLog(events, log_path)
-    sink = Sink(run, request.node.host, node_redactor(paths.config), log.write)
-    sink.send(
-        Hello,
-        executor=executor,
-        python=sys.version.split()[0],
-        pid=os.getpid(),
-        boot=lock.boot_id(),
-        launch=launch,
-        resumed=request.resume,
-        log=log_path,
-    )
-    return _locked(request, paths, sink, log, executor)
-
-
-def _locked(request: Request, paths: Paths, sink: Sink, log: RunLog, executor: str) -> int:
-    began = time.monotonic()
-    held = lock.take(paths.lock)
-    if held is None:
-        _refuse(request, paths, sink)
-        return 0
-    holder = LockFact(request.run, request.by, request.controller, now_at(), os.getpid())
-    outcome = "failed"
+    reserve = Reserve(paths.run(run, "reserve"))
+    log_path = _new_log(paths)
+    log = RunLog(events, log_path, reserve)
+    sink = Sink(run, request.node.host, node_redactor(paths.config), log.write, log.check)
+    python = sys.version.split()[0]
+    hello = {"executor": executor, "python": python, "pid": os.getpid(), "boot": lock.boot_id(), "launch": launch}
+    began, outcome, held = time.monotonic(), "failed", None
     try:
-        lock.describe(paths, holder)
-        state.write_text(os.path.join(paths.state, "current_run"), request.run)
-        for name in orphans.end(paths.root):
-            sink.send(Progress, stage="", text=f"ended {name}, left over from a worker that was killed")
-        outcome = _walked(Task(request, paths, sink, holder), log, executor)
-        _remember(request, paths, outcome)
+        sink.send(Hello, **hello, resumed=request.resume, log=log_path)
+        held = lock.take(paths.lock)
+        outcome = _worked(request, paths, sink, log, executor) if held is not None else _refused(request, paths, sink)
+    except Exception as error:  # noqa: BLE001 - before the walk began, or after it: no run ends without a reason
+        log.end()
+        log.note(traceback.format_exc(), sink.redactor)
+        sink.failed(StageFailed, _internal(error, request, paths), stage=sink.stage or "prepare")
     finally:
+        log.end()
+        _remember(request, paths, outcome)
         sink.send(Goodbye, outcome=outcome, duration_s=round(time.monotonic() - began, 3))
-        os.close(held)
+        if held is not None:
+            os.close(held)
     return 0
 
 
-def _refuse(request: Request, paths: Paths, sink: Sink) -> None:
+def _new_log(paths: Paths) -> str:
+    """A name that no run had: the clock may have been set back."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    names = (f"deploy_{stamp}{suffix}.log" for suffix in ("", *(f"-{number}" for number in range(2, 1000))))
+    candidates = (os.path.join(paths.deploy_logs, name) for name in names)
+    return next(path for path in candidates if not os.path.exists(path))
+
+
+def _worked(request: Request, paths: Paths, sink: Sink, log: RunLog, executor: str) -> str:
+    """The outcome of a run that holds the node's lock."""
+    holder = LockFact(request.run, request.by, request.controller, now_at(), os.getpid())
+    lock.describe(paths, holder)
+    state.write_text(os.path.join(paths.state, "current_run"), request.run)
+    for name in orphans.end(paths.root):
+        sink.send(Progress, stage="", text=f"ended {name}, left over from a worker that was killed")
+    return _walked(Task(request, paths, sink, holder), log, executor)
+
+
+def _refused(request: Request, paths: Paths, sink: Sink) -> str:
     holder = lock.holder(paths) or LockFact("")
     told = "run {} of {} from {} has been at work since {}, now in {}"
     doing = " ".join(part for part in (holder.stage, holder.service) if part)
     who = (holder.run, holder.by, holder.controller, holder.since, doing)
     message = told.format(*(each or "?" for each in who))
-    hint = f"saturn attach --hosts {request.node.host}"
-    sink.send(Refused, code="locked", message=message, hint=hint, lock=holder)
-    _remember(request, paths, "refused")
-    sink.send(Goodbye, outcome="refused")
+    sink.send(Refused, code="locked", message=message, hint=f"saturn attach --hosts {request.node.host}", lock=holder)
+    return "refused"
 
 
 def _walked(task: Task, log: RunLog, executor: str) -> str:
@@ -95,18 +97,21 @@ def _walked(task: Task, log: RunLog, executor: str) -> str:
         _fail(task, error, executor)
         return "blocked" if isinstance(error, Blocked) else "failed"
     except Exception as error:  # noqa: BLE001 - the one boundary: a bug is told, never a silent death
+        log.end()
         log.note(traceback.format_exc(), task.sink.redactor)
-        _fail(task, _internal(error, task), executor)
+        _fail(task, _internal(error, task.request, task.paths), executor)
         return "failed"
     return "success"
 
 
-def _internal(error: Exception, task: Task) -> NodeError:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return NodeError("disk_full", f"the disk below {task.paths.root} is full", f"df -h {task.paths.root}")
+def _internal(error: Exception, request: Request, paths: Paths) -> NodeError:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NodeError("disk_full", f"the disk below {paths.root} is full", f"df -h {paths.root}")
+    if isinstance(error, PermissionError) and str(error.filename or "").startswith(paths.root):
+        return facts.unwritable(str(error.filename), paths.root)
     tail = traceback.format_exc().splitlines()[-INTERNAL_TAIL:]
     message = f"saturn failed by a fault of its own: {error!r}"
-    return NodeError("internal_error", message, f"saturn deploy --hosts {task.order.host} --resume", tail=tail)
+    return NodeError("internal_error", message, f"saturn deploy --hosts {request.node.host} --resume", tail=tail)
 
 
 def _fail(task: Task, error: NodeError, executor: str) -> None:
@@ -126,4 +131,7 @@ def _remember(request: Request, paths: Paths, outcome: str) -> None:
         "stage": state.current_stage(paths),
         "at": now_at(),
     }
-    state.write_json(paths.run(request.run, "result.json"), record)
+    try:
+        state.write_json(paths.run(request.run, "result.json"), record)
+    except OSError:
+        return  # the goodbye in the events says the same, and it is what is asked

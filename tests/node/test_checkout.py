@@ -2,7 +2,7 @@ import os
 import shutil
 
 import pytest
-from saturn_node import checkout, git
+from saturn_node import checkout, git, proc
 from saturn_node.errors import NodeError
 from support.node import Node
 
@@ -85,10 +85,68 @@ def test_bring_takes_full_commit_ids_only(tmp_path, revision):
 def test_bring_never_overwrites_what_a_person_changed(tmp_path):
     node, _, second = deployed(tmp_path)
     node.write("root/repo/a.txt", "mine")
-    node.write("root/repo/new file", "mine")
     failure = refusal(node, second)
-    assert (failure.code, failure.tail) == ("checkout_dirty", ("a.txt", "new file"))
+    assert (failure.code, failure.tail) == ("checkout_dirty", ("a.txt",))
     assert node.read("root/repo/a.txt") == "mine"
+
+
+def test_bring_leaves_files_that_git_does_not_know_in_peace(tmp_path):
+    node, _, second = deployed(tmp_path)
+    node.write("root/repo/vol/data", "mine")
+    assert bring(node, second)[0].after == second
+    assert node.read("root/repo/vol/data") == "mine"
+
+
+def test_bring_never_overwrites_an_unknown_file_that_is_in_the_way(tmp_path):
+    node, _, _ = deployed(tmp_path)
+    node.write("root/repo/new file", "mine")
+    failure = refusal(node, node.commit(**{"new file": "theirs"}))
+    assert (failure.code, failure.tail) == ("checkout_dirty", ("new file",))
+    assert node.read("root/repo/new file") == "mine"
+
+
+def test_bring_keeps_a_commit_that_somebody_made_on_the_node(tmp_path):
+    node, _, second = deployed(tmp_path)
+    node.write("root/repo/a.txt", "mine")
+    node.git("commit", "-q", "-am", "a hand-made fix", folder=node.checkout)
+    mine = node.git("rev-parse", "HEAD", folder=node.checkout)
+    _, said = bring(node, second)
+    assert (
+        said[-1]
+        == f"commit {mine[:12]} of this checkout is in no branch of origin; it is kept as refs/saturn/kept/{mine[:12]}"
+    )
+    assert node.git("rev-parse", f"refs/saturn/kept/{mine[:12]}", folder=node.checkout) == mine
+
+
+def test_going_back_keeps_no_commit_that_origin_has(tmp_path):
+    node, first, second = deployed(tmp_path)
+    bring(node, second)
+    bring(node, first)
+    assert node.git("for-each-ref", "refs/saturn", folder=node.checkout) == ""
+
+
+@pytest.mark.parametrize(
+    "words, is_so",
+    [
+        ("error: cannot open '.git/FETCH_HEAD': Permission denied", True),
+        ("error: insufficient permission for adding an object to repository database .git/objects", True),
+        ("fatal: Unable to create '/opt/homelab/repo/.git/index.lock': Permission denied", True),
+        ("git@forge: Permission denied (publickey).", False),
+        ("fatal: Could not read from remote repository.", False),
+    ],
+)
+def test_a_checkout_of_another_user_is_told_from_a_forge_that_refuses(words, is_so):
+    assert git.is_unwritable([words]) == is_so
+
+
+def test_the_first_complaint_of_git_is_the_reason():
+    tail = (
+        "ssh: connect to host forge port 22: No route to host",
+        "fatal: Could not read from remote repository.",
+        "and the repository exists.",
+    )
+    assert git.reason(proc.Finished(("git",), 128, "", tail)) == tail[0]
+    assert git.reason(proc.Finished(("git",), 1, "", ("odd",))) == "odd"
 
 
 def test_bring_finishes_a_move_that_was_cut(tmp_path):

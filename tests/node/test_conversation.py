@@ -129,7 +129,7 @@ def test_cancel_without_a_run_means_the_one_at_work(tmp_path):
     with node.start() as process:
         order(process, node.request("run", "r1", revision))
         until(lambda: "service_started deploy web" in kinds(node.events("r1")), "deploy")
-        assert kinds(node.ask(node.request("cancel", ""))) == ["hello", "goodbye success"]
+        assert kinds(node.ask(node.request("cancel", "")))[1:] == ["cancelling deploy web", "goodbye success"]
         assert kinds(answer(process.stdout))[-1] == "goodbye cancelled"
         process.stdin.close()
 
@@ -160,8 +160,10 @@ def test_killed_worker_ends_the_answer_without_a_goodbye_and_facts_call_it_lost(
         order(process, node.request("run", "r1", revision))
         until(lambda: "service_started deploy web" in kinds(node.events("r1")), "deploy")
         node.kill_worker("r1")
-        assert kinds(answer(process.stdout))[-1] == "service_started deploy web"
+        *_, last, vanished = answer(process.stdout)
         process.stdin.close()
+    assert (vanished["type"], vanished["seq"], vanished["rebooted"]) == ("worker_vanished", last["seq"], False)
+    assert (vanished["stage"], vanished["last"], vanished["last_at"]) == ("deploy", last["type"], last["at"])
     assert node.ask(node.request("facts"))[1]["last_run"]["outcome"] == "lost"
 
 
@@ -238,3 +240,87 @@ def test_parts_leave_the_middle_of_a_giant_text_out():
     assert text.startswith("aaa")
     assert text.endswith("bbb")
     assert f"{DIAGNOSTICS_MAX} characters are left out" in text
+
+
+def test_follow_hands_on_what_is_missing_and_never_starts_a_run(tmp_path):
+    node = Node(tmp_path)
+    revision = node.commit_services("web")
+    whole = node.deploy("r1", revision)
+    assert node.ask(node.request("follow", "r1", after=whole[-2]["seq"])) == whole[-1:]
+    assert kinds(node.ask(node.request("follow", "r2"))) == ["hello", "refused unknown_run", "goodbye refused"]
+    assert not os.path.exists(node.path("root/state/deploy/runs/r2"))
+
+
+def test_a_torn_last_line_of_a_dead_worker_is_no_event(tmp_path):
+    node = Node(tmp_path)
+    revision = node.commit_services("web")
+    whole = node.deploy("r1", revision)
+    file = node.path("root/state/deploy/runs/r1/events.jsonl")
+    with open(file, "rb+") as events:
+        events.truncate(os.path.getsize(file) - 5)
+    *followed, vanished = node.ask(node.request("follow", "r1"))
+    assert followed == whole[:-1]
+    assert (vanished["type"], vanished["seq"]) == ("worker_vanished", len(whole) - 1)
+
+
+def test_a_run_of_an_earlier_boot_says_that_the_node_rebooted(tmp_path):
+    node = Node(tmp_path)
+    revision = node.commit_services("web")
+    node.deploy("r1", revision)
+    file = "root/state/deploy/runs/r1/events.jsonl"
+    hello, *rest = node.read(file).splitlines()
+    hello = json.dumps({**json.loads(hello), "boot": "an earlier one"}, separators=(",", ":"))
+    node.write(file, "\n".join([hello, *rest[:-1]]) + "\n")
+    assert node.ask(node.request("follow", "r1"))[-1]["rebooted"]
+
+
+def test_a_run_whose_worker_died_before_its_first_event_is_closed(tmp_path):
+    node = Node(tmp_path)
+    revision = node.commit_services("web")
+    node.deploy("r1", revision)
+    node.write("root/state/deploy/runs/r2/events.jsonl", "")
+    told = node.ask(node.request("run", "r2", revision))
+    assert kinds(told) == ["refused worker_not_started", "goodbye refused"]
+    assert node.events("r2") == told
+
+
+def test_a_second_cancel_ends_the_command_in_hand(tmp_path):
+    node = Node(tmp_path)
+    revision = node.commit_services("web")
+    node.control(sleep={"up": 60})
+    with node.start() as process:
+        order(process, node.request("run", "r1", revision))
+        until(node.is_asleep, "up")
+        first = node.ask(node.request("cancel", ""))[1]
+        second = node.ask(node.request("cancel", ""))[1]
+        events = answer(process.stdout)
+        process.stdin.close()
+    assert [(each["target"], each["now"], each["service"]) for each in (first, second)] == [
+        ("r1", False, "web"), ("r1", True, "web"),
+    ]  # fmt: skip
+    assert kinds(events)[-1] == "goodbye cancelled"
+    assert not node.is_working("up")
+    node.control()
+    assert kinds(node.deploy("r2", revision, resume=True))[-1] == "goodbye success"
+
+
+def test_cancel_now_needs_no_second_word(tmp_path):
+    node = Node(tmp_path)
+    revision = node.commit_services("web")
+    node.control(sleep={"up": 60})
+    with node.start() as process:
+        order(process, node.request("run", "r1", revision))
+        until(node.is_asleep, "up")
+        assert node.person("cancel", "--now").stdout.startswith("run r1 stops now")
+        assert kinds(answer(process.stdout))[-1] == "goodbye cancelled"
+        process.stdin.close()
+    assert node.person("cancel").returncode == 2
+
+
+def test_a_run_that_cannot_even_begin_has_an_end_and_a_reason(tmp_path):
+    node = Node(tmp_path)
+    node.write("root/state/deploy/lock/a folder where the lock should be", "")
+    events = node.deploy("r1", node.commit_services("web"))
+    assert kinds(events) == ["hello", "stage_failed prepare internal_error", "goodbye failed"]
+    assert "Is a directory" in events[1]["message"]
+    assert kinds(node.ask(node.request("facts")))[-1] == "goodbye success"

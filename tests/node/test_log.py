@@ -2,11 +2,15 @@ import json
 import os
 import re
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from saturn_node import log as log_module
 from saturn_node import wire
 from saturn_node.errors import NodeError
-from saturn_node.log import RunLog, Sink, cut_in_the_middle, human_lines
+from saturn_node.log import Reserve, RunLog, Sink, cut_in_the_middle, human_lines
 from saturn_node.redaction import Redactor
-from saturn_node.wire import Log, StageFailed, StageStarted
+from saturn_node.wire import Goodbye, Log, StageFailed, StageStarted
 
 
 def sink_to(records, *values):
@@ -69,7 +73,7 @@ def test_human_lines_show_evidence_and_the_way_out():
 
 def test_run_log_writes_the_same_sequence_to_both_files(tmp_path):
     events = os.open(str(tmp_path / "events.jsonl"), os.O_RDWR | os.O_CREAT | os.O_APPEND)
-    log = RunLog(events, str(tmp_path / "deploy.log"))
+    log = RunLog(events, str(tmp_path / "deploy.log"), Reserve(str(tmp_path / "reserve")))
     sink = Sink("r1", "h", Redactor(), log.write)
     sink.stage = "deploy"
     for number in range(3):
@@ -84,3 +88,67 @@ def test_run_log_writes_the_same_sequence_to_both_files(tmp_path):
         "deploy line 1",
         "deploy line 2",
     ]
+
+
+@given(st.text(max_size=3000), st.lists(st.text(max_size=3000), max_size=60))
+def test_no_event_is_longer_than_a_reader_takes(message, tail):
+    records = []
+    error = NodeError("up_failed", message, message, tail=[*tail, "\U0001f525" * 3000])
+    sink_to(records).failed(StageFailed, error, tail=error.tail)
+    assert len(wire.encode(records[0])) <= 60_000
+    assert records[0]["code"] == "up_failed"
+
+
+def test_a_run_keeps_so_much_chatter_and_says_how_much_it_left_out(monkeypatch):
+    monkeypatch.setattr(log_module, "CHATTER_MAX", 3)
+    records = []
+    sink = sink_to(records)
+    for number in range(10):
+        sink.send(Log, text=f"line {number}", stage="deploy")
+    sink.send(StageStarted, stage="verify")
+    sink.send(Goodbye, outcome="success")
+    assert [(each["seq"], each["type"]) for each in records] == [
+        (1, "log"), (2, "log"), (3, "log"), (4, "stage_started"), (5, "progress"), (6, "goodbye"),
+    ]  # fmt: skip
+    assert records[4]["text"] == "7 lines of output were left out: this run had more than it may keep"
+
+
+def test_chatter_is_bounded_in_bytes_too(monkeypatch):
+    monkeypatch.setattr(log_module, "CHATTER_BYTES", 5000)
+    records = []
+    sink = sink_to(records)
+    for _ in range(10):
+        sink.send(Log, text="x" * 4000, stage="deploy")
+    assert len(records) == 2
+
+
+class FullDisk:
+    """os.write to a disk on which nothing fits until the reserve is given away."""
+
+    def __init__(self, reserve, monkeypatch):
+        self._reserve = reserve
+        self._write = os.write
+        monkeypatch.setattr(os, "write", self)
+
+    def __call__(self, descriptor, data):
+        if not self._reserve.is_used:
+            self._write(descriptor, bytes(data)[:3])
+            raise OSError(28, "No space left on device")
+        return self._write(descriptor, data)
+
+
+def test_a_full_disk_leaves_whole_events_and_ends_the_run_once(tmp_path, monkeypatch):
+    reserve = Reserve(str(tmp_path / "reserve"))
+    assert (tmp_path / "reserve").stat().st_blocks * 512 >= 256 * 1024
+    events = os.open(str(tmp_path / "events.jsonl"), os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    log = RunLog(events, str(tmp_path / "deploy.log"), reserve)
+    sink = Sink("r1", "h", Redactor(), log.write, log.check)
+    FullDisk(reserve, monkeypatch)
+    with pytest.raises(OSError, match="No space"):
+        sink.send(Log, text="the last drop", stage="deploy")
+    sink.send(StageFailed, stage="deploy", code="disk_full", message="full")
+    sink.send(Goodbye, outcome="failed")
+    os.close(events)
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [(each["seq"], each["type"]) for each in lines] == [(1, "log"), (2, "stage_failed"), (3, "goodbye")]
+    assert not (tmp_path / "reserve").exists()

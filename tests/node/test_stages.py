@@ -174,13 +174,15 @@ def test_facts_tell_what_moved_since_the_deploy(tmp_path):
     node.env_file("web", "A=1\n")
     node.deploy("r1", revision)
     node.env_file("web", "B=1\n")
-    node.write("root/repo/stray", "x")
+    node.write("root/repo/services/web/docker-compose.yml", "x")
     facts = node.ask(node.request("facts"))[1]
     service = facts["services"][0]
     assert (service["state"], service["deployed_revision"], service["local_changed"], service["missing_env"]) == (
         "running", revision, True, ["A"],
     )  # fmt: skip
-    assert (facts["revision"], facts["dirty"], facts["completed"]) == (revision, ["stray"], list(wire.STAGES))
+    assert (facts["revision"], facts["dirty"], facts["completed"]) == (
+        revision, ["services/web/docker-compose.yml"], list(wire.STAGES),
+    )  # fmt: skip
 
 
 def test_facts_without_docker_and_git_still_answer(tmp_path):

@@ -1,9 +1,12 @@
 """What a node remembers, and what it forgets in time."""
 
+import json
 import os
 
 import pytest
-from saturn_node import state
+from hypothesis import given
+from hypothesis import strategies as st
+from saturn_node import facts, lock, state
 from saturn_node.state import Paths, Progress
 
 
@@ -73,3 +76,43 @@ def test_end_of_a_long_file_is_read_alone(tmp_path):
     assert state.read_end(str(tmp_path / "long"), 10).endswith("\nlast\n")
     assert len(state.read_end(str(tmp_path / "long"), 10)) == 10
     assert state.read_end(str(tmp_path / "none")) == ""
+
+
+def test_the_newest_run_is_known_when_the_clock_was_set_back(tmp_path):
+    paths = paths_in(tmp_path)
+    made(paths.runs, "run-1", 0)
+    made(paths.runs, "run-2", 90_000)
+    state.write_text(os.path.join(paths.state, "current_run"), "run-2")
+    assert state.newest_runs(paths) == ("run-2", "run-1")
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+fields = st.dictionaries(
+    st.sampled_from(("run", "revision", "completed", "images", "pid", "outcome", "at", "service", "by")), anything
+)
+damaged = st.binary(max_size=40) | fields.map(lambda record: json.dumps(record).encode())
+
+
+@given(damaged, damaged)
+def test_state_files_of_any_content_are_read_without_a_failure(tmp_path_factory, first, second):
+    paths = paths_in(tmp_path_factory.mktemp("root"))
+    os.makedirs(paths.run("r1"))
+    texts = ("current_stage", "current_run", "last_service", "progress.json", "lock.json")
+    for name, data in [(name, first) for name in texts] + [
+        ("services/web.json", second),
+        ("runs/r1/result.json", second),
+    ]:
+        with open(os.path.join(paths.state, name), "wb") as file:
+            file.write(data)
+    held = lock.take(paths.lock)
+    try:
+        assert lock.holder(paths) is not None
+    finally:
+        os.close(held)
+    state.read_progress(paths)
+    state.read_record(paths, "web")
+    assert facts.last_run(paths).run == "r1"
