@@ -18,6 +18,8 @@ from support.fleet.process import FleetError, run
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 KEYS = "/home/{user}/.ssh/authorized_keys"
 PROGRAM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin")
+UUID = "/proc/sys/kernel/random/uuid"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 HIDDEN = "/var/lib/saturn-fleet/hidden"
 FILLER = "/var/lib/saturn-fleet/filler"
 PYTHON_PREFIX = "/usr/lib/saturn-fleet-python"
@@ -62,11 +64,17 @@ class FleetHost(Machine):
     def start(self) -> None:
         """Finish the boot, plug in the network and start the services; `await_ready` waits for Docker."""
         self.finish_boot()
+        self._renew_boot_id()
         self._switch.plug_in(self._number, self.pid)
         if self.path(HOST_KEY).exists():
             service.start_sshd(self)
         if self.has_docker:
             service.start_dockerd(self, self._cgroup)
+
+    def _renew_boot_id(self) -> None:
+        """Each boot has an id of its own, as the kernel gives one; this machine's is the same for every host."""
+        script = f"cat {UUID} > /run/boot_id && mount --bind /run/boot_id {BOOT_ID}"
+        self.exec("sh", "-c", script, user="root")
 
     def await_ready(self) -> None:
         """Wait until every service of the host answers."""
