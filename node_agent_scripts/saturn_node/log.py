@@ -186,7 +186,7 @@ class RunLog:
         """Append one event to both files; on the disk at the edges of a stage and at the end."""
         line = wire.encode(dict(record))
         human = "\n".join(human_lines(record))
-        self._append_event((line + "\n").encode())
+        self._append(self._events, (line + "\n").encode())
         self._append_log(f"{human}\n{wire.PREFIX}{line}\n")
         if str(record["type"]).startswith("stage_") or record["type"] in ("hello", "goodbye", "service_finished"):
             os.fsync(self._events)
@@ -207,24 +207,23 @@ class RunLog:
         """Lines for the log alone, such as a traceback."""
         self._append_log(redactor.redacted(text).rstrip() + "\n")
 
-    def _append_event(self, data: bytes) -> None:
-        size = os.fstat(self._events).st_size
+    def _append_log(self, text: str) -> None:
         try:
-            write_all(self._events, data)
+            self._append(self._log, text.encode("utf-8", "replace"))
+        except OSError:
+            return  # the events are the run's memory; its log may lose a line when not even the reserve is enough
+
+    def _append(self, descriptor: int, data: bytes) -> None:
+        """All of it or nothing; the reserve is given away for it."""
+        size = os.fstat(descriptor).st_size
+        try:
+            write_all(descriptor, data)
         except OSError as error:
-            os.ftruncate(self._events, size)  # a full disk must not leave half an event
+            os.ftruncate(descriptor, size)  # a full disk must not leave half an event
             if error.errno not in _FULL or self._reserve.is_used:
                 raise
             self._reserve.free()
-            self._append_event(data)
-
-    def _append_log(self, text: str) -> None:
-        size = os.fstat(self._log).st_size
-        try:
-            write_all(self._log, text.encode("utf-8", "replace"))
-        except OSError:
-            os.ftruncate(self._log, size)  # the events are the run's memory; its log may lose a line, never half of one
-            self._reserve.free()
+            self._append(descriptor, data)
 
 
 class Reserve:

@@ -35,10 +35,8 @@ def run_named(word: str, memory: Memory) -> RunState:
     state = memory.replay(found[0]) if len(found) == 1 or word in found[:1] else None
     if state:
         return state
-    if len(found) > 1:
-        message, code = f"{word} is the beginning of {len(found)} runs", "ambiguous_run"
-    else:
-        message, code = f"no run {word} is known here", "unknown_run"
+    code = "ambiguous_run" if len(found) > 1 else "unknown_run"
+    message = f"{word} is the beginning of {len(found)} runs" if len(found) > 1 else f"no run {word} is known here"
     nearest = found or tuple(each.run for each in memory.runs(_NEAREST))
     raise UsageError(
         message, code=code, notes=[f"known: {', '.join(nearest[:_NEAREST])}"] if nearest else (), hint="saturn history"

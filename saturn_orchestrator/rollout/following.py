@@ -245,6 +245,7 @@ def _vanished(event: WorkerVanished) -> tuple[str, str]:
     """The code and the sentence for a worker that died."""
     where = ", ".join(part for part in (event.stage, event.service) if part) or "its beginning"
     last = f"its last event was {event.last} at {event.last_at}" if event.last else "it wrote no event"
+    code = "node_rebooted" if event.rebooted else "worker_lost"
     if event.rebooted:
-        return "node_rebooted", f"{event.host} rebooted while it worked on {where}; {last}"
-    return "worker_lost", f"the worker on {event.host} died in {where}: killed, or out of memory; {last}"
+        return code, f"{event.host} rebooted while it worked on {where}; {last}"
+    return code, f"the worker on {event.host} died in {where}: killed, or out of memory; {last}"

@@ -78,6 +78,7 @@ class Cell:
             self.deploy.kill()
             self.deploy.communicate()
         self.host.heal()
+        self.host.exec("iptables", "-F", "OUTPUT", user="root")
         self.hold.lift()
 
     # What is expected of a run that a fault struck
@@ -119,7 +120,6 @@ def cut_by_reset(cell: Cell) -> None:
     cell.host.exec("iptables", "-I", "OUTPUT", *port, "-j", "REJECT", "--reject-with", "tcp-reset", user="root")
     cell.hold.lift()  # the next line that the node sends resets the connection
     time.sleep(1.5)
-    cell.kill(SESSIONS)
     cell.host.exec("iptables", "-F", "OUTPUT", user="root")
     cell.succeeds()
 
