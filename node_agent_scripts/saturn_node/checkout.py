@@ -81,6 +81,8 @@ def _clone(order: NodeOrder, tell: Callable[[str], None]) -> None:
         os.makedirs(os.path.dirname(temporary), exist_ok=True)
         tell(f"cloning {order.origin}")
         finished = git.transfer(git.clone_argv(order.origin, temporary), tell)
+        if finished.is_disk_full:
+            raise proc.disk_full(finished, os.path.dirname(order.checkout))
         if not finished.ok:
             raise _unreachable(order, finished)
         _write_intent(temporary)
@@ -213,6 +215,8 @@ def _fetch(order: NodeOrder, revision: str, tell: Callable[[str], None]) -> str:
     tell(f"asking {order.origin} for {order.branch}")
     fetched = git.transfer(git.fetch_argv(order.checkout, git.branch_refspec(order.branch)), tell)
     answered = fetched.ok or any(_NO_SUCH_REF.search(line) for line in fetched.tail)
+    if fetched.is_disk_full:
+        raise proc.disk_full(fetched, order.checkout)
     if not answered and git.is_unwritable(fetched.tail):
         raise git.unwritable(order.checkout, fetched)
     if not answered and git.is_broken(fetched.tail):

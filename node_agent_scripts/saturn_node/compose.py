@@ -154,6 +154,8 @@ def images(config: Mapping[str, Any]) -> dict[str, str]:
 
 def failure(finished: proc.Finished, code: str, message: str, hint: str = "", service: str = "") -> NodeError:
     """What a failed command means: a silent daemon or a lacking permission comes before the caller's own reading."""
+    if finished.is_disk_full:
+        return proc.disk_full(finished)
     words = "\n".join(finished.tail)
     if _DENIED.search(words):
         user = os.environ.get("USER") or str(os.getuid())

@@ -133,6 +133,8 @@ def tell(checkout: str, *arguments: str) -> str:
     finished = ask(checkout, *arguments)
     if finished.ok:
         return finished.stdout
+    if finished.is_disk_full:
+        raise proc.disk_full(finished, checkout)
     if is_unwritable(finished.tail):
         raise unwritable(checkout, finished)
     if is_broken(finished.tail):

@@ -57,9 +57,22 @@ class Finished(NamedTuple):
         return self.status == 0 and not self.cut
 
     @property
+    def is_disk_full(self) -> bool:
+        """Whether it failed for want of room on a disk."""
+        return not self.ok and any("No space left on device" in line for line in self.tail)
+
+    @property
     def last_line(self) -> str:
         """The last line it printed, or how it ended when it printed nothing."""
         return self.tail[-1] if self.tail else self.cut or f"exit status {self.status}"
+
+
+def disk_full(finished: Finished, place: str = "") -> NodeError:
+    """The failure of a command that found no room; place: a path on that disk, where it is known."""
+    where = f" at {place}" if place else ""
+    return NodeError(
+        "disk_full", f"{finished.argv[0]} found no space left{where}", f"df -h {place}".rstrip(), tail=finished.tail
+    )
 
 
 class _Interruption:

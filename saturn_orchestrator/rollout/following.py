@@ -29,6 +29,9 @@ PAUSE_MAX_S = 15.0
 MAX_EVENTS = 200_000
 """Ten times what an executor sends at most; a node beyond it is not listened to any more."""
 
+TURN = 256
+"""Lines of garbage that are looked at before the other hosts have their turn."""
+
 _WORDLESS = ("hello", "refused")
 """Events after which it is not yet known that the node took the run."""
 
@@ -153,7 +156,7 @@ class Following:
             async with asyncio.timeout(SILENCE_S) as silence:
                 async for line in self.session.ask(replace(self._request, verb=verb, after=self.seq)):
                     if not isinstance(line, NodeEvent):
-                        self._note_noise(line)
+                        await self._note_noise(line)
                         continue
                     silence.reschedule(loop.time() + SILENCE_S)
                     self._note_life()
@@ -175,9 +178,13 @@ class Following:
         if self._is_stopping:
             self._tell_to_stop()
 
-    def _note_noise(self, line: Line) -> None:
+    async def _note_noise(self, line: Line) -> None:
         self._noise += 1
         self._link.trace(f"{self._host.name}: {line}")
+        if self._noise > MAX_EVENTS:
+            raise SessionError(f"{self._host.name} sent more than {MAX_EVENTS} lines of no event", code="flood")
+        if self._noise % TURN == 0:
+            await asyncio.sleep(0)
 
     def _say_noise(self) -> None:
         if self._noise:
@@ -197,7 +204,9 @@ class Following:
         elif event.seq > MAX_EVENTS:
             self.leave("flood", f"{self._host.name} sent more than {MAX_EVENTS} events; its log there holds the rest")
             return True
-        elif event.seq > self.seq:
+        elif event.seq <= self.seq:
+            await self._note_noise(event)  # told before
+        else:
             self.seq = event.seq
             self._has_end = isinstance(event, events.Goodbye)
             if self._has_end:

@@ -35,6 +35,7 @@ class Session(Protocol):
         Raises:
             ExecutorRefused: the executor could not be started (no_python, payload_damaged, ...).
             SessionLost: the line broke before the answer's end.
+            SessionError: the answer is longer than any may be (`flood`).
         """
 
     def tell(self, request: Request) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from saturn_orchestrator import events
-from saturn_orchestrator.errors import ExecutorRefused, SessionLost
+from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost
 from saturn_orchestrator.events import Line, Malformed, Request
 from saturn_orchestrator.session.base import Channel
 from saturn_orchestrator.session.payload import MARK, PAYLOAD_FOLLOWS, Payload, refusal
+
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes of one answer: several times what an executor sends at most. A node beyond it is not listened to any more."""
 
 
 class Framer:
@@ -49,7 +52,11 @@ class Conversation:
     async def ask(self, request: Request) -> AsyncIterator[Line]:
         """See Session.ask."""
         self.tell(request)
+        heard = 0
         while chunk := await self._channel.read():
+            heard += len(chunk)
+            if heard > MAX_ANSWER:
+                raise SessionError(f"{self._host} sent more than {MAX_ANSWER >> 20} MiB in one answer", code="flood")
             for whole in self._framer.feed(chunk):
                 # A shell that prints at its start need not end its line: until we began, the mark may stand inside one.
                 line = whole if self._is_started else whole[max(whole.find(MARK), 0) :]
