@@ -266,6 +266,14 @@ def newest_runs(paths: Paths) -> tuple[str, ...]:
     return (last, *(run for run in runs if run != last)) if last in runs else runs
 
 
+def sweep(paths: Paths) -> None:
+    """Remove the half-written files that a killed worker left. Only the holder of the node's lock writes there."""
+    for folder in (paths.state, os.path.join(paths.state, "services")):
+        for name in _names(folder):
+            if name.endswith(".tmp"):
+                _unlink(os.path.join(folder, name))
+
+
 def prune(paths: Paths, current_run: str) -> None:
     """Keep the newest run folders, deploy logs and diagnostics files; the current run stays in any case."""
     for run in newest_runs(paths)[KEPT:]:

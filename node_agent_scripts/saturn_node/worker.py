@@ -69,6 +69,7 @@ def _new_log(paths: Paths) -> str:
 def _worked(request: Request, paths: Paths, sink: Sink, log: RunLog, executor: str) -> str:
     """The outcome of a run that holds the node's lock."""
     holder = LockFact(request.run, request.by, request.controller, now_at(), os.getpid())
+    state.sweep(paths)
     lock.describe(paths, holder)
     state.write_text(os.path.join(paths.state, "current_run"), request.run)
     for name in orphans.end(paths.root):
