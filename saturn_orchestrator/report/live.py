@@ -149,12 +149,17 @@ class HostRow:
     def text(self) -> str:
         """What is going on: the line that is away, a long silence, or the host's own last words."""
         if self.host.link_lost_at:
-            return f"link lost, node still working ({duration_text(self.silent_s)})"
+            return f"link lost, node still working ({_whole(self.silent_s)})"
         if self.host.left:
             return f"left: {self.host.left.message}"
         if self.host.status is Status.RUNNING and self.silent_s > _QUIET_S:
-            return f"no word for {duration_text(self.silent_s)}"
+            return f"no word for {_whole(self.silent_s)}"
         return self.host.text
+
+
+def _whole(seconds: float) -> str:
+    """A duration that ticks: below a minute in whole seconds."""
+    return f"{seconds:.0f} s" if seconds < 60 else duration_text(seconds)
 
 
 class _Stopwatch:

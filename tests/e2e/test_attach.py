@@ -1,11 +1,13 @@
 """A run belongs to its node: whoever watches may go, come back, come from elsewhere, or ask it to stop."""
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,22 @@ def test_a_line_that_breaks_is_taken_up_again(held: Held) -> None:
     assert "link lost, the node works on" in err
     assert "link restored" in err
     assert held.is_journalled_once(held.saturn)
+
+
+def test_the_row_of_a_lost_line_says_that_the_node_works_on(held: Held) -> None:
+    words = ("deploy", "--hosts", HOST)
+    with ThreadPoolExecutor(1) as pool:
+        typing = pool.submit(held.saturn.type, words, {"[q]uit: ": "y\n"}, columns=140)
+        until(lambda: held.host.path(HELD).exists(), "the hold")
+        held.host.refuse_ssh()
+        held.host.exec("pkill", "-KILL", "-f", "sshd: deploy", user="root")
+        time.sleep(3)
+        held.host.allow_ssh()
+        held.release()
+        said = typing.result()
+
+    assert said.exit_code == 0, said.out
+    assert re.search(r"verify.*link lost, node still working \([1-9] s\)", said.out)
 
 
 def test_a_line_that_stays_away_leaves_the_run_and_says_how_to_come_back(held: Held) -> None:

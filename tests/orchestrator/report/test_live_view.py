@@ -243,8 +243,8 @@ def test_a_tiny_terminal_gets_no_more_rows_than_it_has(height):
     "fields, silent_s, text",
     [
         ({"text": "Pulling"}, 24, "Pulling"),
-        ({"text": "Pulling"}, 38, "no word for 38.0 s"),
-        ({"text": "Pulling", "link_lost_at": at(3)}, 38, "link lost, node still working (38.0 s)"),
+        ({"text": "Pulling"}, 38, "no word for 38 s"),
+        ({"text": "Pulling", "link_lost_at": at(3)}, 38, "link lost, node still working (38 s)"),
         ({"left": HostError("detached", "vps goes on")}, 0, "left: vps goes on"),
     ],
 )
