@@ -175,10 +175,21 @@ def _options(host: Host, client: _Client) -> dict[str, Any]:
 # --- identity and host keys -------------------------------------------------------------------------------------------
 
 
+_DEFAULT_IDENTITY = Path("~/.ssh/id_ed25519").expanduser()
+
+
 def _identities(file: Path | None) -> list[asyncssh.SSHKey] | tuple[()]:
     """The person's key; an empty tuple lets asyncssh ask the agent and the usual places."""
-    if file is None or not file.exists():
+    if file is None:
         return ()
+    if not file.exists():
+        if file == _DEFAULT_IDENTITY or os.environ.get("SSH_AUTH_SOCK"):
+            return ()
+        raise Denied(
+            f"the identity {file} is not there",
+            code="identity_missing",
+            hint=f"mend ssh.identity_file in the topology, or: ssh-keygen -t ed25519 -f {shlex.quote(str(file))}",
+        )
     try:
         return [_private_key(file, file.stat().st_mtime_ns)]
     except Denied as error:
@@ -282,6 +293,15 @@ def _translated(error: Exception, host: Host, client: _Client) -> SessionError:
 
 
 def _rejected(host: Host, client: _Client, where: str) -> HostKeyRejected:
+    revoked = {f"{key.get_algorithm()} {key.get_fingerprint()}" for key in _known_keys(host)[2]}
+    if client.shown in revoked or (revoked and not client.shown):
+        return HostKeyRejected(
+            f"{where} showed a host key that is revoked",
+            code="host_key_revoked",
+            place=str(host.ssh.known_hosts),
+            notes=(f"shown:   {client.shown or ', '.join(sorted(revoked))}",),
+            hint="do not log in there: whoever holds a revoked key may be an impostor",
+        )
     known = ", ".join(dict.fromkeys(f"{key.get_algorithm()} {key.get_fingerprint()}" for key in _known_keys(host)[0]))
     entry = host.address if host.ssh.port == 22 else f"[{host.address}]:{host.ssh.port}"
     forget = shlex.join(("ssh-keygen", "-R", entry, "-f", str(host.ssh.known_hosts)))

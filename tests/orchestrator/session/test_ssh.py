@@ -145,7 +145,11 @@ def test_a_revoked_host_key_is_rejected(tmp_path):
             key = f"[127.0.0.1]:{server.port} ".encode() + server.host_key.export_public_key()
             (tmp_path / "known_hosts").write_bytes(key + b"@revoked " + key)
 
-            assert type(await error_of_opening(host)) is HostKeyRejected
+            error = await error_of_opening(host)
+
+            assert (type(error), error.code) == (HostKeyRejected, "host_key_revoked")
+            assert fingerprint(server.host_key) in error.notes[0]
+            assert "ssh-keygen -R" not in error.hint
 
     asyncio.run(story())
 
@@ -162,6 +166,18 @@ def test_a_key_that_is_not_authorised_is_denied(tmp_path):
 
             assert (type(error), error.code) == (Denied, "permission_denied")
             assert error.message == f"127.0.0.1 port {server.port} denied the login of homelab"
+
+    asyncio.run(story())
+
+
+def test_an_identity_that_is_not_there_is_said_to_be_missing(tmp_path, monkeypatch):
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+
+    async def story() -> None:
+        async with ssh_server(tmp_path) as server:
+            error = await error_of_opening(server.host(identity_file=tmp_path / "absent"))
+
+            assert (type(error), error.code) == (Denied, "identity_missing")
 
     asyncio.run(story())
 
@@ -373,24 +389,21 @@ def test_a_server_that_dies_in_an_answer_is_a_lost_session(tmp_path):
     asyncio.run(story())
 
 
-def test_a_flood_without_a_line_end_does_not_fill_the_memory(tmp_path):
-    async def story() -> list[events.Line]:
+def test_a_flood_without_a_line_end_does_not_fill_the_memory_and_is_left(tmp_path):
+    async def story() -> tuple[SaturnError, list[events.Line]]:
         flood = "echo '[SATURN] have'; head -c 100000000 /dev/zero | tr '\\0' x; echo; echo '[SATURN] end'"
         async with ssh_server(tmp_path, rewritten=lambda _: flood) as server:
-            host = server.host()
-            session = await open_ssh(host)
-            lines = [line async for line in session.ask(asked(host))]
-            await session.close()
-            return lines
+            return await error_of_asking(server.host())
 
     tracemalloc.start()
     try:
-        (line,) = asyncio.run(story())
+        error, lines = asyncio.run(story())
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
-    assert len(line.text) == events.MAX_LINE + 1
+    assert error.code == "flood"
+    assert sum(len(line.text) for line in lines) <= events.MAX_LINE + 1
     assert peak < 40 * 1024 * 1024
 
 
