@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from support.build import AT, NEW, NODE_TYPES, RUN, any_event, instances, node_event, own_event, run_state, run_story
 
 from saturn_orchestrator import events
-from saturn_orchestrator import journal as journal_module
 from saturn_orchestrator.journal import Journal, Records, state_folder
+from saturn_orchestrator.journal.database import set_aside
 from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.state.reduce import reduce_run
 
@@ -379,7 +379,7 @@ def test_damage_that_another_process_has_just_set_aside_is_not_set_aside_again(t
     file = tmp_path / "journal.db"
     journalled(file, run_state(), story("alpha"))
 
-    journal_module._set_aside(file, sqlite3.DatabaseError("malformed"), never)
+    set_aside(file, sqlite3.DatabaseError("malformed"), never)
 
     assert Records(file, never).knows_end(RUN, "alpha")
 

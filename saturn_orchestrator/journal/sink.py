@@ -1,0 +1,100 @@
+"""The journal as a sink: whatever happens in a run is written down, in batches."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from saturn_orchestrator import events
+from saturn_orchestrator.events import Event
+from saturn_orchestrator.journal.database import is_damage, opened, set_aside
+from saturn_orchestrator.journal.rows import FINAL
+from saturn_orchestrator.state.model import HostState, RunState
+from saturn_orchestrator.state.outcome import outcome
+
+
+class Journal:
+    """A Sink that writes runs down. It never stops a deploy: what it cannot write it says once."""
+
+    def __init__(self, file: Path, inventory: str, warn: Callable[[str], None]) -> None:
+        """`inventory` is noted with each run; `warn` is told in a sentence when the journal cannot be kept."""
+        self._file = file
+        self._inventory = inventory
+        self._warn = warn
+        self._open_runs: set[str] = set()
+        self._touched: dict[tuple[str, str], tuple[HostState, str]] = {}
+        self._database: sqlite3.Connection | None = None
+        try:
+            self._database = opened(file, warn)
+        except (sqlite3.Error, OSError) as error:
+            warn(f"this run is not journalled: {file}: {error}")
+
+    def opened(self, run: RunState) -> None:
+        """See Sink.opened."""
+        self._open_runs.add(run.run)
+        self._write(
+            "INSERT OR IGNORE INTO runs (run, revision, started_at, inventory) VALUES (?, ?, ?, ?)",
+            (run.run, run.revision, run.started_at, self._inventory),
+        )
+        for position, host in enumerate(run.hosts):
+            self._write("INSERT OR IGNORE INTO hosts (run, host, position) VALUES (?, ?, ?)", (run.run, host, position))
+
+    def noted(self, host: str, event: Event, run: RunState) -> None:
+        """See Sink.noted. What a follower says for itself is not journalled."""
+        if events.is_aside(event):
+            return
+        row = (run.run, host, event.type, events.encode(event))
+        seq = getattr(event, "seq", None)
+        if seq is None:
+            self._write(
+                "INSERT INTO events SELECT ?1, ?2, COALESCE(MIN(seq), 0) - 1, ?3, ?4 FROM events"
+                " WHERE run = ?1 AND host = ?2 AND seq < 0",
+                row,
+            )
+        elif seq == run.hosts[host].last_seq:  # else it did not fit, and must not take the place of the one that will
+            self._write("INSERT OR IGNORE INTO events VALUES (?1, ?2, ?5, ?3, ?4)", (*row, seq))
+        self._touched[run.run, host] = (run.hosts[host], event.at)
+
+    def flush(self) -> None:
+        """See Sink.flush. Everything since the last one is on the disk together, or not at all."""
+        for (run, host), (state, at) in self._touched.items():
+            self._write(
+                "UPDATE hosts SET status = ?, at = ? WHERE run = ? AND host = ?"
+                " AND status NOT IN (SELECT value FROM json_each(?))",  # another saturn may know the end already
+                (str(state.status), at, run, host, FINAL),
+            )
+        self._touched.clear()
+        if self._database and self._database.in_transaction:
+            self._do(self._database, "COMMIT", ())
+
+    def closed(self, run: RunState) -> None:
+        """See Sink.closed."""
+        self._open_runs.discard(run.run)
+        if run.is_finished:
+            verdict = outcome(run)
+            ended = max((host.finished_at for host in run.hosts.values()), default="") or events.now()
+            self._write(
+                "UPDATE runs SET finished_at = ?, outcome = ?, exit_code = ? WHERE run = ?",
+                (ended, verdict.word, verdict.exit_code, run.run),
+            )
+        self.flush()
+        if self._database and not self._open_runs:
+            self._database.close()
+            self._database = None
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        if self._database and not self._database.in_transaction:
+            self._do(self._database, "BEGIN IMMEDIATE", ())
+        if self._database:
+            self._do(self._database, statement, values)
+
+    def _do(self, database: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> None:
+        try:
+            database.execute(statement, values)
+        except sqlite3.Error as error:
+            database.close()
+            self._database = None
+            if is_damage(error):
+                set_aside(self._file, error, self._warn)
+            self._warn(f"the journal cannot be written any more ({error}); later, saturn attach brings the run home")
