@@ -17,7 +17,7 @@ from saturn_orchestrator.app.attach import Attach, Attached, Watch, attach
 from saturn_orchestrator.app.consent import Answer
 from saturn_orchestrator.app.deploy import Deploy, Ports, deploy
 from saturn_orchestrator.cli.question import ask
-from saturn_orchestrator.errors import SaturnError
+from saturn_orchestrator.errors import Unreachable
 from saturn_orchestrator.journal import Journal, Records, journal_file
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.report.documents import dump, run_document, runs_document
@@ -25,13 +25,13 @@ from saturn_orchestrator.report.live import LiveView
 from saturn_orchestrator.report.plain import PlainView
 from saturn_orchestrator.report.plan_view import plan_text
 from saturn_orchestrator.report.problems import problem_text
-from saturn_orchestrator.report.style import Screen, can_redraw, console, show, verbatim
+from saturn_orchestrator.report.style import Screen, can_redraw, console, show, silence, verbatim
 from saturn_orchestrator.report.summary import summary
 from saturn_orchestrator.rollout.runner import Stop
 from saturn_orchestrator.rollout.sinks import Sink
 from saturn_orchestrator.session.dial import open_session
 from saturn_orchestrator.state.model import RunState
-from saturn_orchestrator.state.outcome import EXIT_FAILED, EXIT_SUCCESS, combined, outcome
+from saturn_orchestrator.state.outcome import EXIT_FAILED, EXIT_UNREACHABLE, combined, outcome
 from saturn_orchestrator.topology.model import login_name
 
 _STOPPING = "stopping: what runs ends after the service in hand; Ctrl-C again leaves the nodes to go on by themselves"
@@ -98,12 +98,14 @@ def run_deploy(order: Deploy, *, yes: bool, as_json: bool, verbose: bool) -> int
         trace=terminal.trace,
     )
     state = asyncio.run(_interruptible(deploy(order, ports), stop, terminal))
+    verdict = outcome(state)
+    is_told = True
     if as_json:
-        _print(dump(run_document(state, outcome(state))))
+        is_told = _is_printed(dump(run_document(state, verdict)), terminal, f"saturn show {state.run} --json")
     else:
-        show(console(sys.stdout), summary(state, outcome(state)))
+        show(console(sys.stdout), summary(state, verdict))
     _say_what_runs((state,), terminal)
-    return outcome(state).exit_code
+    return verdict.exit_code if is_told else verdict.exit_code or EXIT_FAILED
 
 
 def run_attach(order: Attach, inventory: Path, *, as_json: bool, verbose: bool) -> int:
@@ -114,17 +116,21 @@ def run_attach(order: Attach, inventory: Path, *, as_json: bool, verbose: bool) 
     memory = Records(journal_file(os.environ), terminal.say)
     watch = Watch(open_session, memory, (journal, terminal.view), stop, terminal.trace)
     found = asyncio.run(_interruptible(attach(order, watch), stop, terminal))
-    _print_attached(order, found, terminal, as_json=as_json)
-    codes = [outcome(run).exit_code for run in found.runs]
-    return combined([*codes, *(_away_code(error) for error in found.away.values())])
-
-
-def _print_attached(order: Attach, found: Attached, terminal: Terminal, *, as_json: bool) -> None:
+    verdicts = [(run, outcome(run)) for run in found.runs]
+    is_told = True
     if as_json:
-        _print(dump(runs_document([(run, outcome(run)) for run in found.runs])))
+        is_told = _is_printed(dump(runs_document(verdicts)), terminal, "saturn show RUN --json")
     else:
-        for run in found.runs:
-            show(console(sys.stdout), summary(run, outcome(run)))
+        for run, verdict in verdicts:
+            show(console(sys.stdout), summary(run, verdict))
+    _say_the_rest(order, found, terminal)
+    codes = [verdict.exit_code for _, verdict in verdicts]
+    away = [EXIT_UNREACHABLE if isinstance(error, Unreachable) else EXIT_FAILED for error in found.away.values()]
+    return combined([*codes, *away, *(() if is_told else (EXIT_FAILED,))])
+
+
+def _say_the_rest(order: Attach, found: Attached, terminal: Terminal) -> None:
+    """What no summary tells: hosts that could not be asked, and those with nothing to attach to."""
     for error in found.away.values():
         show(terminal.screen, problem_text(error))
     idle = [each.name for each in order.hosts if each.name not in found.away and not _has(found.runs, each.name)]
@@ -135,10 +141,6 @@ def _print_attached(order: Attach, found: Attached, terminal: Terminal, *, as_js
 
 def _has(runs: Sequence[RunState], host: str) -> bool:
     return any(host in run.hosts for run in runs)
-
-
-def _away_code(error: SaturnError) -> int:
-    return error.exit_code if error.exit_code != EXIT_SUCCESS else EXIT_FAILED
 
 
 async def _interruptible(work: Awaitable[T], stop: Stop, terminal: Terminal) -> T:
@@ -159,9 +161,16 @@ async def _interruptible(work: Awaitable[T], stop: Stop, terminal: Terminal) -> 
             loop.remove_signal_handler(number)
 
 
-def _print(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+def _is_printed(document: str, terminal: Terminal, again: str) -> bool:
+    """Print the document on standard output; False, and a word of how to have it again, when it did not take it."""
+    try:
+        sys.stdout.write(document)
+        sys.stdout.flush()
+    except OSError as error:
+        silence(sys.stdout)
+        terminal.say(f"the document could not be written ({error.strerror}); again: {again}")
+        return False
+    return True
 
 
 def _say_what_runs(runs: Sequence[RunState], terminal: Terminal) -> None:

@@ -16,7 +16,7 @@ import pytest
 from support.fleet import Fleet
 from support.fleet.host import FleetHost
 from support.homelab import Homelab, container
-from support.saturn import Saturn
+from support.saturn import SATURN, Saturn
 
 HELD = "/opt/homelab/held"
 HOLD = "/opt/homelab/hold"
@@ -126,6 +126,19 @@ def test_a_run_that_ended_unseen_is_brought_home(held: Held) -> None:
     assert said.exit_code == 0, said.err
     assert "1 host: 1 changed." in said.out
     assert held.is_journalled_once(held.saturn)
+
+
+def test_a_document_that_nobody_takes_is_no_success(held: Held) -> None:
+    held.release()
+    words = (str(SATURN), "deploy", "--hosts", HOST, "--yes", "--json")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, text=True, cwd=held.homelab.folder, env=held.saturn.environ,
+            check=False, timeout=60,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "note: the document could not be written (No space left on device); again: saturn show 20" in done.stderr
 
 
 def test_a_line_that_breaks_is_taken_up_again(held: Held) -> None:

@@ -349,6 +349,19 @@ def test_a_line_that_breaks_before_the_executor_speaks_again_is_tried_again():
     asyncio.run(story())
 
 
+def test_a_patience_of_0_waits_for_ever():
+    async def story() -> None:
+        broken = session("alpha", [*run_story()[:2], SessionLost("cut")])
+        rollout = Rollout(
+            FakeDoor(alpha=[broken, Unreachable("no"), Unreachable("no"), FakeSession(run_story(after=2))])
+        )
+        rollout.patience_s = 0
+
+        assert statuses(await rollout.run()) == {"alpha": Status.CHANGED}
+
+    asyncio.run(story())
+
+
 def test_a_host_whose_key_changed_in_the_middle_is_left_at_once():
     async def story() -> None:
         broken = session("alpha", [*run_story()[:2], SessionLost("cut")])
