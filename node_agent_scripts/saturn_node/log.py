@@ -138,6 +138,11 @@ class Sink:
         return f"{self._left_out} lines of output were left out: this run had more than it may keep"
 
 
+_OWN_WORDS = frozenset({"hint", "file", "key"})
+_OWN = Redactor()
+"""Commands to type, paths and names of keys are saturn's own words: a value such as `solaria` must not deface them."""
+
+
 def _clean(record: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
     whole = record.get("type") == "diagnostics_part"  # already redacted as one text, and cut to its own size
     return record if whole else {key: _clean_value(key, value, redactor) for key, value in record.items()}
@@ -150,6 +155,7 @@ def _clean_value(key: str, value: object, redactor: Redactor) -> object:
         kept = value[-wire.MAX_TAIL :] if key == "tail" else value
         return [_clean_value(key, each, redactor) for each in kept]
     if isinstance(value, str) and key in wire.FREE_TEXT:
+        redactor = _OWN if key in _OWN_WORDS else redactor
         return cut_in_the_middle(redactor.redacted(value).replace("\n", " ").strip(), wire.MAX_TEXT)
     return value
 

@@ -42,6 +42,16 @@ def test_sink_cleans_redacts_and_bounds_free_text_only():
     assert record["tail"] == ["[redacted]"] * wire.MAX_TAIL
 
 
+def test_a_command_to_type_is_not_defaced_by_a_value_that_is_an_everyday_word():
+    records = []
+    error = NodeError(
+        "up_failed", "the node solaria said so", "saturn deploy --hosts solaria; git ls-remote https://u:p@h/x"
+    )
+    sink_to(records, ("HOST", "solaria")).failed(StageFailed, error)
+    assert records[0]["message"] == "the node [redacted] said so"
+    assert records[0]["hint"] == "saturn deploy --hosts solaria; git ls-remote https://[redacted]@h/x"
+
+
 def test_sink_keeps_its_number_when_the_write_failed():
     def full(_record):
         raise OSError(28, "No space left on device")
