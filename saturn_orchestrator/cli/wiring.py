@@ -135,7 +135,9 @@ def _say_the_rest(order: Attach, found: Attached, terminal: Terminal) -> None:
         show(terminal.screen, problem_text(error))
     idle = [each.name for each in order.hosts if each.name not in found.away and not _has(found.runs, each.name)]
     if idle:
-        terminal.say(f"nothing to attach to on {', '.join(idle)}: no run at work, and none that is not known here")
+        terminal.say(
+            f"nothing to attach to on {', '.join(idle)}: nothing is at work, and every run is known here to its end"
+        )
     _say_what_runs(found.runs, terminal)
 
 
@@ -178,8 +180,8 @@ def _say_what_runs(runs: Sequence[RunState], terminal: Terminal) -> None:
     running = list(dict.fromkeys(host.host for run in runs for host in run.hosts.values() if not host.status.is_final))
     if running:
         hosts = ",".join(running)
-        terminal.say(f"{', '.join(running)} works on by itself; watch: saturn attach --hosts {hosts}")
-        terminal.say(f"to stop it: saturn cancel --hosts {hosts}")
+        terminal.say(f"still at work: {', '.join(running)}; watch: saturn attach --hosts {hosts}")
+        terminal.say(f"to stop: saturn cancel --hosts {hosts}")
 
 
 def person() -> str:

@@ -135,6 +135,10 @@ LOOKS: Mapping[str, Look] = {
     "declined": Look("-", "dim"),
     "cancelled": Look("-", "yellow"),
     "skipped": Look("-", "dim"),
+    # outcomes of a run
+    "success": Look("✔", "green"),
+    "partial": Look("!", "yellow"),
+    "failure": Look("✘", "bold red"),
     # reachability
     "online": Look("✔", "green"),
     "offline": Look("!", "yellow"),

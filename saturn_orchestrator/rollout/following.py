@@ -76,7 +76,7 @@ class Following:
         try:
             await self._follow_over_lines()
         except asyncio.CancelledError:
-            self.leave("interrupted", f"{self._host.name} goes on without this terminal")
+            self.leave("interrupted", "this terminal left")
             raise
         finally:
             if self._told:  # told too late, it would answer for itself: no line to ask anything else on
@@ -213,7 +213,7 @@ class Following:
                 self._say_noise()
             await self._outbox.forward(event)
             if self._is_detaching and not self._has_end and event.type not in _WORDLESS:
-                self.leave("detached", f"{self._host.name} has taken the run and goes on by itself")
+                self.leave("detached", "it has taken the run")
                 return True
         return False
 

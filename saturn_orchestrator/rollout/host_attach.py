@@ -58,7 +58,7 @@ class HostAttach:
             self._say_away(error)
         except asyncio.CancelledError:
             if not self._following:
-                self._leave_all("interrupted", f"{self._host.name} goes on without this terminal")
+                self._leave_all("interrupted", "this terminal left")
             raise
         except Exception as error:  # noqa: BLE001 - a defect of ours on one host must not cost the others their watch
             self._attaching.link.trace(traceback.format_exc())

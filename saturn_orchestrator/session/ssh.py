@@ -183,7 +183,7 @@ def _identities(file: Path | None) -> list[asyncssh.SSHKey] | tuple[()]:
     if file is None:
         return ()
     if not file.exists():
-        if file == _DEFAULT_IDENTITY or os.environ.get("SSH_AUTH_SOCK"):
+        if file.expanduser() == _DEFAULT_IDENTITY or os.environ.get("SSH_AUTH_SOCK"):
             return ()
         raise Denied(
             f"the identity {file} is not there",

@@ -233,8 +233,8 @@ def test_a_signal_detaches_and_the_screen_says_what_runs(held: Held, number: sig
     assert deploy.returncode == 130
     assert json.loads(out)["hosts"][HOST]["status"] == "running"
     assert err.splitlines()[-2:] == [
-        "note: chelsty works on by itself; watch: saturn attach --hosts chelsty",
-        "note: to stop it: saturn cancel --hosts chelsty",
+        "note: still at work: chelsty; watch: saturn attach --hosts chelsty",
+        "note: to stop: saturn cancel --hosts chelsty",
     ]
     held.release()
     assert held.saturn.run("attach").exit_code == 0

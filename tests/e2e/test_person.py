@@ -78,8 +78,8 @@ def test_second_ctrl_c_leaves_the_nodes_to_go_on(world: World) -> None:
 
     assert running.returncode == 130
     assert err.splitlines()[-2:] == [
-        "note: vps works on by itself; watch: saturn attach --hosts vps",
-        "note: to stop it: saturn cancel --hosts vps",
+        "note: still at work: vps; watch: saturn attach --hosts vps",
+        "note: to stop: saturn cancel --hosts vps",
     ]
 
 

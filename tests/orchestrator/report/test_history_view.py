@@ -22,7 +22,7 @@ def later() -> str:
 def test_a_run_is_one_row():
     assert shown(history_table([record()], later), width=120) == (
         "run                    outcome    age         duration  by          revision  hosts\n"
-        f"{RUN}  · partial  30 min ago  9.0 s     ada@saturn  8be02d44  chelsty changed, vps failed\n"
+        f"{RUN}  ! partial  30 min ago  9.0 s     ada@saturn  8be02d44  chelsty changed, vps failed\n"
         "\n"
         "1 run.\n"
     )
