@@ -25,7 +25,7 @@ from saturn_orchestrator.report.live import LiveView
 from saturn_orchestrator.report.plain import PlainView
 from saturn_orchestrator.report.plan_view import plan_text
 from saturn_orchestrator.report.problems import problem_text
-from saturn_orchestrator.report.style import Screen, can_redraw, console, show, silence, verbatim
+from saturn_orchestrator.report.style import Screen, can_redraw, console, show, silence, unbroken, verbatim
 from saturn_orchestrator.report.summary import summary
 from saturn_orchestrator.rollout.runner import Stop
 from saturn_orchestrator.rollout.sinks import Sink
@@ -73,9 +73,9 @@ class Terminal:
             return await ask(f"Deploy {plan.host}? [y]es / [N]o / [a]ll remaining / [q]uit: ")
 
     def say(self, sentence: str) -> None:
-        """A sentence of saturn's own between the lines."""
+        """A sentence of saturn's own between the lines. It may end with a command, so it is never broken."""
         with self.view.hold():
-            show(self.screen, verbatim(f"note: {sentence}", "yellow"))
+            show(self.screen, unbroken(f"note: {sentence}", "yellow"))
 
     def trace(self, text: str) -> None:
         """What only --verbose shows."""

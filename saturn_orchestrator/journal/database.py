@@ -57,6 +57,11 @@ def opened(file: Path, warn: Callable[[str], None]) -> sqlite3.Connection:
 
 
 def _prepared(file: Path) -> sqlite3.Connection:
+    with _alone(file):  # SQLite does not wait its turn for the change to WAL: of two newcomers one would be refused
+        return _connected(file)
+
+
+def _connected(file: Path) -> sqlite3.Connection:
     file.touch(mode=0o600)
     database = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None)
     try:

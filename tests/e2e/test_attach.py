@@ -169,7 +169,7 @@ def test_the_row_of_a_lost_line_says_that_the_node_works_on(held: Held) -> None:
         said = typing.result()
 
     assert said.exit_code == 0, said.out
-    assert re.search(r"verify.*link lost, node still working \([1-9] s\)", said.out)
+    assert re.search(r"running.*link lost, node still working \([1-9] s\)", said.out)
 
 
 def test_a_line_that_stays_away_leaves_the_run_and_says_how_to_come_back(held: Held) -> None:

@@ -3,9 +3,11 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from support.build import AT, NEW, NODE_TYPES, RUN, any_event, instances, node_e
 
 from saturn_orchestrator import events
 from saturn_orchestrator.journal import Journal, Records, state_folder
-from saturn_orchestrator.journal.database import set_aside
+from saturn_orchestrator.journal.database import opened, set_aside
 from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.state.reduce import reduce_run
 
@@ -166,6 +168,20 @@ def test_two_processes_write_one_journal_at_the_same_time(tmp_path):
 
     assert (said, [writer.returncode for writer in writers]) == (["open\n"] * 2, [0, 0]), ends
     assert rows(file, "SELECT run, count(*) FROM events GROUP BY run") == [("first", 200), ("second", 200)]
+
+
+@pytest.mark.parametrize("attempt", range(20))
+def test_a_crowd_that_opens_the_first_journal_waits_its_turn(tmp_path, attempt):
+    gate = Barrier(8)
+
+    def enter(_: int) -> None:
+        gate.wait()
+        opened(tmp_path / "journal.db", never).close()
+
+    with ThreadPoolExecutor(8) as crowd:
+        list(crowd.map(enter, range(8)))
+
+    assert rows(tmp_path / "journal.db", "PRAGMA journal_mode") == ["wal"]
 
 
 def test_a_damaged_journal_is_set_aside_whole(tmp_path):
