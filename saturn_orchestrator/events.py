@@ -23,6 +23,7 @@ from saturn_node.wire import (
     Cancelling,
     CheckedOut,
     ContainerFact,
+    DeploymentFact,
     DiagnosticsCollected,
     DiagnosticsPart,
     Facts,
@@ -30,14 +31,17 @@ from saturn_node.wire import (
     Goodbye,
     Heartbeat,
     Hello,
+    ImageChange,
     LockFact,
     Log,
     NodeOrder,
+    Plan,
     Problem,
     Progress,
     Refused,
     Request,
     RunFact,
+    ServiceChange,
     ServiceFact,
     ServiceFailed,
     ServiceFinished,
@@ -60,6 +64,7 @@ __all__ = [
     "Cancelling",
     "CheckedOut",
     "ContainerFact",
+    "DeploymentFact",
     "DiagnosticsCollected",
     "DiagnosticsPart",
     "Event",
@@ -72,10 +77,14 @@ __all__ = [
     "HostCancelled",
     "HostConfirmed",
     "HostDeclined",
+    "HostDeferred",
     "HostFailed",
     "HostLeft",
     "HostPlanned",
+    "HostQueued",
+    "HostSkipped",
     "HostUnreachable",
+    "ImageChange",
     "Line",
     "LinesLeftOut",
     "LinkLost",
@@ -87,12 +96,14 @@ __all__ = [
     "NodeEvent",
     "NodeOrder",
     "OwnEvent",
+    "Plan",
     "Problem",
     "Progress",
     "Refused",
     "Request",
     "RunFact",
     "RunLost",
+    "ServiceChange",
     "ServiceFact",
     "ServiceFailed",
     "ServiceFinished",
@@ -170,21 +181,59 @@ class HostFailed:
 
 @dataclass(frozen=True)
 class HostPlanned:
-    """The facts are known and the plan for the host stands; it waits for a person."""
+    """The facts are known and the plan for the host stands; it waits for a person. digest: see wire.Plan."""
 
     at: str
     revision_before: str
     revision_after: str
+    digest: str = ""
     type: Literal["host_planned"] = "host_planned"
 
 
 @dataclass(frozen=True)
 class HostConfirmed:
-    """A person (or --yes) accepted the plan of this host."""
+    """A person (or --yes) accepted the plan of this host, which its digest names. by: person@machine."""
 
     at: str
     by: str
+    digest: str = ""
     type: Literal["host_confirmed"] = "host_confirmed"
+
+
+@dataclass(frozen=True)
+class HostQueued:
+    """The plan was accepted, and the host waits until the batches before its own are over. Both count from 1."""
+
+    at: str
+    batch: int
+    batches: int
+    type: Literal["host_queued"] = "host_queued"
+
+
+@dataclass(frozen=True)
+class HostSkipped:
+    """The gate between two batches halted the rollout before this host was touched. Final."""
+
+    at: str
+    message: str
+    type: Literal["host_skipped"] = "host_skipped"
+
+
+@dataclass(frozen=True)
+class HostDeferred:
+    """The host is away, and a person accepted what shall be done once it is back. Final for this run.
+
+    revision: what it shall reach. revision_before: what it was last known to have, "" when never. services: those that
+    this may touch. expires_at: RFC 3339; later than that nothing is done.
+    """
+
+    at: str
+    by: str
+    revision: str
+    revision_before: str
+    services: tuple[str, ...]
+    expires_at: str
+    type: Literal["host_deferred"] = "host_deferred"
 
 
 @dataclass(frozen=True)
@@ -283,6 +332,9 @@ OwnEvent = (
     | HostFailed
     | HostPlanned
     | HostConfirmed
+    | HostQueued
+    | HostSkipped
+    | HostDeferred
     | HostDeclined
     | HostCancelled
     | HostAttached

@@ -6,7 +6,7 @@
     saturn-node cancel [--now]      stop the run at work after the service in hand, or at once
     saturn-node diagnose            collect what a person wants to see after a failure
 
-Exit status: 0 success, 1 failed, blocked or lost, 2 wrong usage, 5 locked by another run, 6 cancelled.
+Exit status: 0 success, 1 failed, blocked or lost, 2 wrong usage, 4 rolled back, 5 locked by another run, 6 cancelled.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .redaction import node_redactor, printable
 from .state import Paths
 from .wire import Request
 
-_EXIT = {"success": 0, "failed": 1, "blocked": 1, "refused": 5, "cancelled": 6}
+_EXIT = {"success": 0, "failed": 1, "blocked": 1, "refused": 5, "cancelled": 6, "rolled_back": 4}
 _FAILED = 1
 _USAGE = 2
 
@@ -93,6 +93,10 @@ def _deploy(place: Place, rest: tuple[str, ...]) -> int:
         "after": 0,
         "by": os.environ.get("USER") or str(os.getuid()),
         "controller": os.uname().nodename,
+        "plan": "",
+        "bundle": "",
+        "restore": "",
+        "prefetch": False,
     }
     os.makedirs(place.paths.run(run))
     request = Request(**order)

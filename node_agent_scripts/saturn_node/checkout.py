@@ -10,7 +10,7 @@ import re
 import shutil
 from typing import Callable, Iterator, NamedTuple
 
-from . import git, proc, state
+from . import git, proc, snapshot, state
 from .errors import NodeError
 from .wire import NodeOrder
 
@@ -28,14 +28,47 @@ class Reached(NamedTuple):
     message: str = ""
 
 
-def bring(order: NodeOrder, revision: str, tell: Callable[[str], None]) -> Reached:
+class Supply(NamedTuple):
+    """Where commits may come from beside origin.
+
+    bundle: a file that SATURN sent, or "". is_fetched: a prefetch brought the revision, so nobody needs to be asked.
+    """
+
+    bundle: str = ""
+    is_fetched: bool = False
+
+
+def bring(order: NodeOrder, revision: str, supply: Supply, tell: Callable[[str], None]) -> Reached:
     """Bring the checkout to the revision. `tell` takes what a person should read meanwhile."""
+    was_cut, reached = _gathered(order, revision, supply, tell)
+    kept = git.kept_commit(order.checkout, revision, order.branch)
+    if kept:
+        tell(f"commit {reached.before[:12]} of this checkout is in no branch of origin; it is kept as {kept}")
+    _move(order, revision, was_cut)
+    return reached
+
+
+def fetch(order: NodeOrder, revision: str, supply: Supply, tell: Callable[[str], None]) -> None:
+    """Bring the commit into the checkout, and leave its files as they are."""
+    _gathered(order, revision, supply, tell)
+
+
+def go_back(order: NodeOrder, revision: str) -> Reached:
+    """Bring the files back to a revision that is in the checkout."""
+    before = _head(order.checkout)
+    _move(order, revision, was_cut=False)
+    return Reached(before, revision, "cache")
+
+
+def _gathered(order: NodeOrder, revision: str, supply: Supply, tell: Callable[[str], None]) -> tuple[bool, Reached]:
+    """Make sure that the commit is there. Whether a cut left the files half moved, and where the commit came from."""
     if not git.is_revision(revision):
         raise NodeError("bad_request", f"{revision!r} is not a full commit id", "saturn deploy")
     if not _is_checkout(order.checkout):
-        _clone(order, tell)
+        unreachable = _begin(order, supply, tell)
         before, was_cut = "", True
     else:
+        unreachable = ""
         for repaired in _repair(order.checkout, order.branch):
             tell(repaired)
         was_cut = os.path.exists(_intent(order.checkout))
@@ -43,16 +76,50 @@ def bring(order: NodeOrder, revision: str, tell: Callable[[str], None]) -> Reach
         if before and not was_cut:
             _require_clean(order.checkout)
         _set_origin(order)
-    unreachable = _fetch(order, revision, tell) if order.origin else ""
+    if supply.is_fetched and git.has_commit(order.checkout, revision):
+        return was_cut, Reached(before, revision, "cache", message="prefetched")
+    is_asked = bool(order.origin) and order.source != "saturn"
+    if is_asked and not unreachable:
+        unreachable = _fetch(order, revision, supply, tell)
+    if supply.bundle and not git.has_commit(order.checkout, revision):
+        if unreachable:
+            tell(f"{unreachable}; what SATURN sent is used")
+        _unbundle(order, supply.bundle)
+        source = "saturn"
+    else:
+        source = "origin" if is_asked and not unreachable else "cache"
     if not git.has_commit(order.checkout, revision):
         raise _absent(order, revision, unreachable)
-    kept = git.kept_commit(order.checkout, revision, order.branch)
-    if kept:
-        tell(f"commit {before[:12]} of this checkout is in no branch of origin; it is kept as {kept}")
-    _move(order, revision, was_cut)
-    if unreachable:
-        return Reached(before, revision, "cache", stale=True, message=unreachable)
-    return Reached(before, revision, "origin" if order.origin else "cache")
+    is_stale = source == "cache" and bool(unreachable)
+    return was_cut, Reached(before, revision, source, is_stale, unreachable)
+
+
+def _begin(order: NodeOrder, supply: Supply, tell: Callable[[str], None]) -> str:
+    """A checkout where there is none: a clone of origin, or an empty one for what SATURN sent.
+
+    Returns why origin did not answer, "" when it did or was not asked.
+    """
+    unreachable = ""
+    if order.source != "saturn" and (order.origin or not supply.bundle):
+        try:
+            _clone(order, tell, git.IDLE_SHORT_S if supply.bundle else git.IDLE_S)
+        except NodeError as error:
+            if error.code != "origin_unreachable" or not supply.bundle:
+                raise
+            unreachable = error.message
+        else:
+            return ""
+    _create(order, lambda temporary: git.tell(os.path.dirname(temporary), "init", "--quiet", temporary))
+    _set_origin(order)
+    return unreachable
+
+
+def _unbundle(order: NodeOrder, bundle: str) -> None:
+    finished = git.transfer(git.fetch_bundle_argv(order.checkout, bundle), lambda _: None)
+    if finished.is_disk_full:
+        raise proc.disk_full(finished, order.checkout)
+    if not finished.ok:
+        raise snapshot.damaged(git.reason(finished), finished.tail)
 
 
 def _is_checkout(path: str) -> bool:
@@ -70,21 +137,29 @@ def _is_checkout(path: str) -> bool:
     return False
 
 
-def _clone(order: NodeOrder, tell: Callable[[str], None]) -> None:
-    """Clone beside the place and rename, so a cut never leaves half a checkout."""
+def _clone(order: NodeOrder, tell: Callable[[str], None], idle_s: float = git.IDLE_S) -> None:
     if not order.origin:
         message = f"there is no checkout at {order.checkout} and no origin to clone from"
         raise NodeError("origin_unreachable", message, "set git.url in the topology")
+
+    def clone(temporary: str) -> None:
+        tell(f"cloning {order.origin}")
+        finished = git.transfer(git.clone_argv(order.origin, temporary), tell, idle_s)
+        if finished.is_disk_full:
+            raise proc.disk_full(finished, os.path.dirname(order.checkout))
+        if not finished.ok:
+            raise _unreachable(order, finished, idle_s)
+
+    _create(order, clone)
+
+
+def _create(order: NodeOrder, make: Callable[[str], object]) -> None:
+    """Make a repository beside the place and rename it, so a cut never leaves half a checkout."""
     temporary = order.checkout.rstrip("/") + ".cloning"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         os.makedirs(os.path.dirname(temporary), exist_ok=True)
-        tell(f"cloning {order.origin}")
-        finished = git.transfer(git.clone_argv(order.origin, temporary), tell)
-        if finished.is_disk_full:
-            raise proc.disk_full(finished, os.path.dirname(order.checkout))
-        if not finished.ok:
-            raise _unreachable(order, finished)
+        make(temporary)
         _write_intent(temporary)
         if os.path.isdir(order.checkout):
             os.rmdir(order.checkout)
@@ -210,10 +285,11 @@ def _set_origin(order: NodeOrder) -> None:
         git.tell(order.checkout, "config", "remote.origin.url", order.origin)
 
 
-def _fetch(order: NodeOrder, revision: str, tell: Callable[[str], None]) -> str:
+def _fetch(order: NodeOrder, revision: str, supply: Supply, tell: Callable[[str], None]) -> str:
     """Ask origin for the branch, and for the commit itself if it is elsewhere. Returns why origin did not answer."""
     tell(f"asking {order.origin} for {order.branch}")
-    fetched = git.transfer(git.fetch_argv(order.checkout, git.branch_refspec(order.branch)), tell)
+    idle_s = git.IDLE_SHORT_S if supply.bundle else git.IDLE_S
+    fetched = git.transfer(git.fetch_argv(order.checkout, git.branch_refspec(order.branch)), tell, idle_s)
     answered = fetched.ok or any(_NO_SUCH_REF.search(line) for line in fetched.tail)
     if fetched.is_disk_full:
         raise proc.disk_full(fetched, order.checkout)
@@ -222,14 +298,14 @@ def _fetch(order: NodeOrder, revision: str, tell: Callable[[str], None]) -> str:
     if not answered and git.is_broken(fetched.tail):
         raise git.broken(order.checkout, fetched.last_line, fetched.tail)
     if not answered:
-        return _unreachable(order, fetched).message
-    if not git.has_commit(order.checkout, revision):
+        return _unreachable(order, fetched, idle_s).message
+    if not supply.bundle and not git.has_commit(order.checkout, revision):
         git.transfer(git.fetch_argv(order.checkout, revision), tell)
     return ""
 
 
-def _unreachable(order: NodeOrder, finished: proc.Finished) -> NodeError:
-    why = f"it was silent for {git.IDLE_S:.0f} s" if finished.cut else git.reason(finished)
+def _unreachable(order: NodeOrder, finished: proc.Finished, idle_s: float) -> NodeError:
+    why = f"it was silent for {idle_s:.0f} s" if finished.cut else git.reason(finished)
     message = f"origin {order.origin} did not answer: {why}"
     return NodeError("origin_unreachable", message, f"git ls-remote {order.origin}", tail=finished.tail)
 
@@ -238,5 +314,8 @@ def _absent(order: NodeOrder, revision: str, unreachable: str) -> NodeError:
     if unreachable:
         message = f"{unreachable}, and revision {revision[:12]} is not on this node"
         return NodeError("origin_unreachable", message, f"git ls-remote {order.origin}")
+    if order.source == "saturn":
+        message = f"revision {revision[:12]} is not on this node, and SATURN sent nothing"
+        return NodeError("revision_missing", message, f"saturn deploy --hosts {order.host}")
     message = "origin {} does not have revision {}".format(order.origin or "(none)", revision[:12])
     return NodeError("revision_missing", message, f"git push origin {order.branch}")

@@ -43,7 +43,10 @@ class Project(NamedTuple):
 
 
 class Container(NamedTuple):
-    """One container as docker tells it. image: the name it was created from. policy: its restart policy."""
+    """One container as docker tells it. image: the name it was created from. policy: its restart policy.
+
+    hash: compose's digest of the config it was made from. folder: the project folder it was made in.
+    """
 
     id: str
     name: str
@@ -57,11 +60,25 @@ class Container(NamedTuple):
     restarts: int
     started_at: str
     policy: str
+    hash: str = ""
+    folder: str = ""
 
     @property
     def stays_up(self) -> bool:
         """Whether docker starts it again by itself, however it ended."""
         return self.policy in ("always", "unless-stopped")
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is a one-shot that ended well."""
+        return self.state == "exited" and self.exit_code == 0 and self.policy in ("no", "on-failure")
+
+
+class Image(NamedTuple):
+    """An image on the node. id: of its content here; digest: `name@sha256:...` of the registry it came from, or ""."""
+
+    id: str
+    digest: str = ""
 
 
 def project_of(order: NodeOrder, service: ServiceOrder, paths: Paths) -> Project:
@@ -123,6 +140,8 @@ def _container(record: Mapping[str, Any]) -> Container:
         restarts=int(record.get("RestartCount") or 0),
         started_at=str(state.get("StartedAt", "")),
         policy=str(((record.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "no"),
+        hash=str(_labels(record).get("com.docker.compose.config-hash", "")),
+        folder=str(_labels(record).get("com.docker.compose.project.working_dir", "")),
     )
 
 
@@ -137,13 +156,14 @@ def signature(containers: Iterable[Container]) -> frozenset[tuple[str, str, str]
 def active_services(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The services of a resolved config that should have a container: not those scaled to nothing."""
     services = config.get("services") or {}
-    return {name: each for name, each in services.items() if _scale(each) > 0}
+    return {name: each for name, each in services.items() if scale(each) > 0}
 
 
-def _scale(service: Mapping[str, Any]) -> int:
+def scale(service: Mapping[str, Any]) -> int:
+    """How many containers the service shall have."""
     replicas = (service.get("deploy") or {}).get("replicas")
-    scale = service.get("scale")
-    return int(next((each for each in (scale, replicas) if each is not None), 1))
+    plain = service.get("scale")
+    return int(next((each for each in (plain, replicas) if each is not None), 1))
 
 
 def images(config: Mapping[str, Any]) -> dict[str, str]:
@@ -215,14 +235,51 @@ def resolved(project: Project) -> dict[str, Any]:
     raise failure(finished, "compose_invalid", message, service=project.name)
 
 
-def is_image_here(order: NodeOrder, image: str) -> bool:
-    """Whether the image is on the node."""
-    argv = (*docker_of(order.compose), "image", "inspect", "--format", "{{.Id}}", image)
+def image_here(order: NodeOrder, image: str) -> Image | None:
+    """The image on the node, or None when it is not there."""
+    argv = (*docker_of(order.compose), "image", "inspect", "--format", "{{.Id}} {{json .RepoDigests}}", image)
     finished = proc.run(argv, timeout_s=ASK_TIMEOUT_S)
+    if finished.ok:
+        identity, _, digests = finished.stdout.strip().partition(" ")
+        return Image(identity, next(iter(_texts(digests)), ""))
     lost = failure(finished, "", "")
-    if not finished.ok and lost.code:
+    if lost.code:
         raise lost
-    return finished.ok
+    return None
+
+
+def _texts(text: str) -> list[str]:
+    try:
+        return [str(each) for each in json.loads(text or "null") or ()]
+    except ValueError:
+        return []
+
+
+def tag(order: NodeOrder, image: str, name: str) -> proc.Finished:
+    """Let the name mean this image on the node."""
+    return proc.run((*docker_of(order.compose), "tag", image, name), timeout_s=ASK_TIMEOUT_S)
+
+
+def pull_image(order: NodeOrder, image: str, on_line: Callable[[str], None]) -> proc.Finished:
+    """Pull one image by name; limited by silence."""
+    return proc.run((*docker_of(order.compose), "pull", image), idle_s=PULL_IDLE_S, on_line=on_line)
+
+
+def build(project: Project, names: Sequence[str], on_line: Callable[[str], None]) -> proc.Finished:
+    """Build the images of some compose services; limited by silence."""
+    return proc.run(project.argv("build", *names), cwd=project.folder, idle_s=PULL_IDLE_S, on_line=on_line)
+
+
+def renew(project: Project, names: Sequence[str], timeout_s: float, on_line: Callable[[str], None]) -> proc.Finished:
+    """Replace the containers of some compose services, though compose sees no reason to."""
+    argv = project.argv("up", "--detach", "--no-deps", "--force-recreate", "--pull", "never", *names)
+    return proc.run(argv, cwd=project.folder, timeout_s=timeout_s, on_line=on_line)
+
+
+def down(order: NodeOrder, name: str, timeout_s: float, on_line: Callable[[str], None]) -> proc.Finished:
+    """Remove the containers and networks of a project by name alone; its volumes and data stay."""
+    argv = (*order.compose, "-p", name, "down", "--remove-orphans")
+    return proc.run(argv, timeout_s=timeout_s, on_line=on_line)
 
 
 def pull(project: Project, names: Sequence[str], on_line: Callable[[str], None]) -> proc.Finished:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import sys
 from typing import Any, Callable, NamedTuple
 
-from . import diagnostics, facts, launch, lock, state, wire
+from . import diagnostics, facts, launch, lock, plan, state, supply, wire
 from .errors import NodeError
 from .follower import Follower, is_begun
 from .lines import LineReader
 from .log import Sink, answer_to, write_all
-from .redaction import node_redactor
+from .redaction import Redactor, node_redactor
 from .state import Paths
 from .wire import (
     Cancelling,
@@ -24,9 +25,11 @@ from .wire import (
     DiagnosticsPart,
     Facts,
     Goodbye,
+    Heartbeat,
     Hello,
     LockFact,
     NodeOrder,
+    Plan,
     Refused,
     Request,
 )
@@ -38,10 +41,11 @@ PAYLOADS_KEPT = 3
 
 
 class Executor(NamedTuple):
-    """The program at work: its zipped bytes and their sha256."""
+    """The program at work: its zipped bytes and their sha256. supplies: bundles that came, by digest, in files."""
 
     payload: bytes
     digest: str
+    supplies: dict[str, str]
 
     @property
     def short(self) -> str:
@@ -59,7 +63,7 @@ def converse(payload: bytes, digest: str, early: bytes = b"") -> int:
 
     early: what the bootstrap read of stdin while it waited for the payload.
     """
-    executor = Executor(payload, digest)
+    executor = Executor(payload, digest, {})
     reader = LineReader(0, REQUEST_MAX, early)
     try:
         while True:
@@ -71,6 +75,9 @@ def converse(payload: bytes, digest: str, early: bytes = b"") -> int:
                 write_all(1, END)
     except BrokenPipeError:
         return 0
+    finally:
+        for path in executor.supplies.values():
+            os.unlink(path)
 
 
 def _answer(line: str, reader: LineReader, executor: Executor) -> None:
@@ -119,7 +126,20 @@ def _greet(request: Request, executor: Executor) -> Sink:
 
 def _facts(request: Request, _reader: LineReader, executor: Executor) -> None:
     sink = _greet(request, executor)
-    sink.send(Facts, **facts.observed(request.node, executor.short))
+    sink.send(Facts, **facts.observed(request.node, executor.short, request.revision))
+    sink.send(Goodbye, outcome="success")
+
+
+def _plan(request: Request, reader: LineReader, executor: Executor) -> None:
+    """Facts, and what a run would do. With a bundle the facts are known already, and only the plan is told."""
+    bundle = _supplied(request, reader, executor)
+    sink = _greet(request, executor)
+    known: dict[str, Any] = {}
+    if not bundle:
+        known = facts.observed(request.node, executor.short, request.revision)
+        sink.send(Facts, **known)
+    if not known.get("problems"):
+        sink.send(Plan, **plan.made(request, bundle))
     sink.send(Goodbye, outcome="success")
 
 
@@ -127,9 +147,45 @@ def _run(request: Request, reader: LineReader, executor: Executor) -> None:
     paths = Paths(request.node.root)
     if not request.run:
         raise NodeError("bad_request", "a run needs an id", "saturn deploy")
+    bundle = _supplied(request, reader, executor)
     if not is_begun(paths, request.run):
-        _writing(paths, lambda: _start(request, paths, executor))
+        _check_plan(request)
+        _writing(paths, lambda: _start(request, paths, executor, bundle))
     _tail(request, reader, paths)
+
+
+def _check_plan(request: Request) -> None:
+    """Refuse a stale plan before anything is written, so that the person can be asked again within this very run.
+
+    The worker looks once more, under the lock. What keeps it from looking is told by the run itself, at its stage.
+    """
+    try:
+        stale = plan.stale(request)
+    except NodeError:
+        return
+    if stale:
+        raise stale
+
+
+def _supplied(request: Request, reader: LineReader, executor: Executor) -> str:
+    """The file with the bundle that came with this request, or came before in this conversation; "" for none.
+
+    A node that is slow to receive says that it lives. Nothing lies below the root before a person said yes.
+    """
+    if not request.bundle:
+        return ""
+    if request.bundle_size:
+        sink = _silent(request)
+        executor.supplies[request.bundle] = supply.received(request, reader, lambda: sink.send(Heartbeat))
+    found = executor.supplies.get(request.bundle, "")
+    if not found:
+        raise NodeError("bundle_missing", "the bundle of this run did not come with it", "saturn deploy, again")
+    return found
+
+
+def _silent(request: Request) -> Sink:
+    """A sink for signs of life before the hello."""
+    return Sink(request.run, request.node.host, Redactor(), answer_to(1))
 
 
 def _follow(request: Request, reader: LineReader, _executor: Executor) -> None:
@@ -145,11 +201,13 @@ def _tail(request: Request, reader: LineReader, paths: Paths) -> None:
     follower.follow(lambda seconds: _listen(reader, paths, seconds))
 
 
-def _start(request: Request, paths: Paths, executor: Executor) -> None:
+def _start(request: Request, paths: Paths, executor: Executor, bundle: str) -> None:
     for folder in paths.folders():
         os.makedirs(folder, exist_ok=True)
     program = install(paths, executor)
     os.makedirs(paths.run(request.run), exist_ok=True)
+    if bundle:
+        shutil.copyfile(bundle, paths.run(request.run, "bundle"))
     state.write_atomically(paths.run(request.run, "request.json"), wire.encode(request).encode(), 0o600)
     start_worker(paths, program, request.run)
 
@@ -284,4 +342,4 @@ def parts(text: str) -> list[str]:
 
 
 _NO_REQUEST = Request("", "", NodeOrder("", "", "", "", ""))
-_VERBS: Any = {"facts": _facts, "run": _run, "follow": _follow, "diagnose": _diagnose, "cancel": _cancel}
+_VERBS: Any = {"facts": _facts, "plan": _plan, "run": _run, "follow": _follow, "diagnose": _diagnose, "cancel": _cancel}

@@ -1,16 +1,17 @@
 """deploy: pull every image first, then bring the services up one at a time, in dependency order.
 
-While images are pulled nothing that runs is touched. Health is judged later, in `health`.
+While images are pulled nothing that runs is touched. Health is judged later, in `health`. What was brought up is
+recorded, so that the next plan can tell what moved.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from typing import Callable, Iterable, Mapping, Sequence
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from . import compose, proc, state
-from .compose import Project
+from . import blueprint, compose, git, plan, proc, state
+from .compose import Container, Project
 from .errors import Cancelled, NodeError
 from .log import now_at
 from .state import Progress
@@ -38,7 +39,7 @@ def deploy(task: Task, settled: Iterable[str]) -> None:
     waiting = [each for each in services if each.name not in completed]
     for service in services:
         _make_folders(task, service.name)
-    images = {each.name: _pulled(task, each) for each in waiting}
+    images = {each.name: pulled(task, each) for each in waiting}
     for service in services:
         if service.name in completed:
             reason = "completed by an earlier run"
@@ -47,6 +48,40 @@ def deploy(task: Task, settled: Iterable[str]) -> None:
         task.begin(service.name)
         _bring_up(task, service, images[service.name], completed)
         completed += (service.name,)
+    if task.request.prune:
+        _prune(task)
+
+
+def _prune(task: Task) -> None:
+    """Remove what earlier runs brought up and the topology assigns to this node no more."""
+    for name in plan.orphans(task.order, compose.containers(task.order)):
+        began = time.monotonic()
+        task.begin(name)
+        task.sink.send(ServiceStarted, service=name)
+        try:
+            remove(task, name)
+        except NodeError as error:
+            _report(task, error, name)
+            raise
+        task.sink.send(ServiceFinished, service=name, status="removed", duration_s=_since(began))
+
+
+def remove(task: Task, name: str) -> None:
+    """Take a service down; its volumes, data and config stay."""
+    finished = compose.down(task.order, name, task.order.up_timeout_s, task.logger(name))
+    if not finished.ok:
+        message = f"{name} could not be removed: {finished.last_line}"
+        raise compose.failure(finished, "remove_failed", message, f"docker compose -p {name} down", name)
+    state.forget_record(task.paths, name)
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 3)
+
+
+def _report(task: Task, error: NodeError, service: str) -> None:
+    error.service = service
+    task.sink.failed(ServiceFailed, error, service=service, tail=error.tail)
 
 
 def _make_folders(task: Task, service: str) -> None:
@@ -54,12 +89,19 @@ def _make_folders(task: Task, service: str) -> None:
         os.makedirs(os.path.join(parent, service), exist_ok=True)
 
 
-def _pulled(task: Task, service: ServiceOrder) -> tuple[str, ...]:
-    """Bring every image of the service to the node; the images' names."""
+def pulled(task: Task, service: ServiceOrder, *, builds: bool = True) -> tuple[str, ...]:
+    """Bring every image of the service to the node; the images' names. builds: make those that are built here, too."""
     task.check_cancelled()
     project = compose.project_of(task.order, service, task.paths)
-    images = compose.images(compose.resolved(project))
-    wanted = images if task.order.pull == "always" else _absent(task, images)
+    config = compose.resolved(project)
+    images = compose.images(config)
+    pinned = task.trail.pins.get(service.name) or plan.pinned(task.request, service.name)
+    for name in sorted(set(pinned) & set(images)):
+        _restore(task, service.name, images[name], pinned[name])
+    if builds:
+        _build(task, project, service, config)
+    is_fresh = task.order.pull == "always" and not pinned
+    wanted = images if is_fresh else _absent(task, images)
     if wanted and task.order.pull == "never":
         names = ", ".join(sorted(set(wanted.values())))
         message = f"{names} is not on the node, and the topology says never to pull"
@@ -69,8 +111,58 @@ def _pulled(task: Task, service: ServiceOrder) -> tuple[str, ...]:
     return tuple(sorted(set(images.values())))
 
 
+def _restore(task: Task, service: str, image: str, former: Mapping[str, str]) -> None:
+    """Let the image's name mean again what it meant in the former deployment, when that is still to be had."""
+    if image != former.get("image"):
+        return
+    present = compose.image_here(task.order, image)
+    if present and present.id == former["image_id"]:
+        return
+    known = former["image_id"]
+    if not compose.image_here(task.order, known):
+        known = former.get("digest", "")
+        if not known or not compose.pull_image(task.order, known, _throttled(task, service)).ok:
+            task.say(f"{image} as it was then is on this node no more; the {image} of now is used", service)
+            return
+    finished = compose.tag(task.order, known, image)
+    if not finished.ok:
+        raise compose.failure(finished, "image_missing", f"{image} could not be restored", "docker images", service)
+    task.say(f"{image} is again what it was then", service)
+
+
+def _build(task: Task, project: Project, service: ServiceOrder, config: Mapping[str, Any]) -> None:
+    """Build what is built here, when its files moved since the last deploy: compose would keep the old image."""
+    record = state.read_record(task.paths, service.name)
+    known = record.keys if record else {}
+    stale = [
+        name
+        for name, each in _blueprints(task, config).items()
+        if each.is_built and _built(known.get(name, {})) != _built(each.keys)
+    ]
+    if not stale:
+        return
+    task.say("building {}".format(", ".join(stale)), service.name)
+    finished = compose.build(project, stale, _throttled(task, service.name))
+    if not finished.ok:
+        message = "{} could not be built: {}".format(", ".join(stale), finished.last_line)
+        hint = f"saturn deploy --hosts {task.order.host} --resume"
+        raise compose.failure(finished, "build_failed", message, hint, service.name)
+
+
+def _built(keys: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in keys.items() if key.startswith(blueprint.BUILD)}
+
+
+def _blueprints(task: Task, config: Mapping[str, Any]) -> dict[str, blueprint.Blueprint]:
+    """What the checkout wants, as the plan of the next run will compare it."""
+    order, revision = task.order, task.request.revision
+    return blueprint.blueprints(
+        config, order.checkout, lambda path: git.id_of(order.checkout, revision, path), plan.salt(order)
+    )
+
+
 def _absent(task: Task, images: Mapping[str, str]) -> dict[str, str]:
-    return {name: image for name, image in images.items() if not compose.is_image_here(task.order, image)}
+    return {name: image for name, image in images.items() if not compose.image_here(task.order, image)}
 
 
 def _pull(task: Task, project: Project, wanted: Mapping[str, str]) -> None:
@@ -102,27 +194,100 @@ def _bring_up(task: Task, service: ServiceOrder, images: tuple[str, ...], comple
     began = time.monotonic()
     task.sink.send(ServiceStarted, service=service.name)
     try:
-        before = compose.signature(compose.containers(task.order, service.name))
-        _up(task, service)
-        after = compose.signature(compose.containers(task.order, service.name))
+        before = compose.containers(task.order, service.name)
+        task.trail.touched[service.name] = state.read_record(task.paths, service.name)
+        after = up(task, service, before, images)
     except Cancelled:
         raise
     except NodeError as error:
-        error.service = service.name
-        task.sink.failed(ServiceFailed, error, service=service.name, tail=error.tail)
+        _report(task, error, service.name)
         raise
-    task.record(service.name, images, now_at())
+    is_same = compose.signature(before) == compose.signature(after)
+    if is_same:
+        del task.trail.touched[service.name]
     request = task.request
     state.write_progress(task.paths, Progress(request.run, request.revision, (*completed, service.name)))
-    status = "unchanged" if before == after else "changed"
-    duration_s = round(time.monotonic() - began, 3)
-    task.sink.send(ServiceFinished, service=service.name, status=status, duration_s=duration_s)
+    status = "unchanged" if is_same else "changed"
+    task.sink.send(ServiceFinished, service=service.name, status=status, duration_s=_since(began))
 
 
-def _up(task: Task, service: ServiceOrder) -> None:
+def up(
+    task: Task, service: ServiceOrder, before: Sequence[Container], images: tuple[str, ...]
+) -> tuple[Container, ...]:
+    """Bring the service to what its files want, and record that; its containers now. before: those it had."""
     project = compose.project_of(task.order, service, task.paths)
     limit_s = task.order.up_timeout_s
-    finished = compose.up(project, task.order.pull, limit_s, task.logger(service.name))
+    log = task.logger(service.name)
+    _check_up(task, service, compose.up(project, task.order.pull, limit_s, log))
+    config = compose.resolved(project)
+    wanted = _blueprints(task, config)
+    after = compose.containers(task.order, service.name)
+    unseen = _unseen(task, service.name, wanted, before, after)
+    if unseen:
+        task.say("replacing {}: a file that it mounts changed".format(", ".join(unseen)), service.name)
+        _check_up(task, service, compose.renew(project, unseen, limit_s, log))
+        after = compose.containers(task.order, service.name)
+    state.write_record(task.paths, service.name, _record(task, service, wanted, after, images))
+    return after
+
+
+def _unseen(
+    task: Task,
+    service: str,
+    wanted: Mapping[str, blueprint.Blueprint],
+    before: Sequence[Container],
+    after: Sequence[Container],
+) -> tuple[str, ...]:
+    """The compose services whose mounted files moved, though compose left their containers as they were."""
+    record = state.read_record(task.paths, service)
+    kept = {each.service for each in after if each.id in {one.id for one in before}}
+    known = record.keys if record else {}
+    return tuple(
+        sorted(
+            name
+            for name, each in wanted.items()
+            if name in kept
+            and name in known
+            and any(blueprint.is_unseen(key) for key in blueprint.moved_keys(known[name], each.keys))
+        )
+    )
+
+
+def _record(
+    task: Task,
+    service: ServiceOrder,
+    wanted: Mapping[str, blueprint.Blueprint],
+    containers: Sequence[Container],
+    images: tuple[str, ...],
+) -> state.ServiceRecord:
+    known = {name: compose.image_here(task.order, name) for name in images}
+    standing = {
+        each.service: {
+            "hash": each.hash,
+            "image": each.image,
+            "image_id": each.image_id,
+            "digest": _digest_of(known.get(each.image), each),
+        }
+        for each in containers
+    }
+    return state.ServiceRecord(
+        revision=task.request.revision,
+        local=state.local_digest(task.paths, service.name),
+        at=now_at(),
+        images=images,
+        containers=standing,
+        keys={name: dict(each.keys) for name, each in wanted.items()},
+        ports=tuple(sorted({port for each in wanted.values() for port in each.ports})),
+    )
+
+
+def _digest_of(image: compose.Image | None, container: Container) -> str:
+    """The registry's digest of a container's image, "" when it is not known."""
+    return image.digest if image and image.id == container.image_id else ""
+
+
+def _check_up(task: Task, service: ServiceOrder, finished: proc.Finished) -> None:
+    limit_s = task.order.up_timeout_s
     hint = f"saturn deploy --hosts {task.order.host} --resume"
     if finished.cut:
         message = f"`up` of {service.name} took longer than {limit_s:.0f} s"

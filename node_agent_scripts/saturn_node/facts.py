@@ -8,15 +8,16 @@ import shlex
 import sys
 from typing import Any, Callable, Sequence, TypeVar
 
-from . import compose, git, lock, policy, proc, state, wire
+from . import compose, git, lock, plan, policy, proc, state, wire
 from .compose import Container
 from .errors import NodeError
 from .redaction import read_env
 from .state import Paths
-from .wire import ContainerFact, NodeOrder, Problem, RunFact, ServiceFact, ServiceOrder
+from .wire import ContainerFact, DeploymentFact, NodeOrder, Problem, RunFact, ServiceFact, ServiceOrder
 
 _MAX_DIRTY = 20
 
+_NO_TIPS: tuple[str, ...] = ()
 _NO_CHECKOUT: tuple[str, tuple[str, ...]] = ("", ())
 
 T = TypeVar("T")
@@ -37,8 +38,8 @@ class _Problems:
             return otherwise
 
 
-def observed(order: NodeOrder, executor: str) -> dict[str, Any]:
-    """The fields of a `facts` event."""
+def observed(order: NodeOrder, executor: str, revision: str = "") -> dict[str, Any]:
+    """The fields of a `facts` event. revision: the commit that somebody may want the node to have."""
     paths = Paths(order.root)
     problems = _Problems()
     nothing: dict[str, str] = {}
@@ -47,10 +48,10 @@ def observed(order: NodeOrder, executor: str) -> dict[str, Any]:
     engine = problems.instead(lambda: compose.require(order), nothing)
     versions.update(engine)
     containers = _containers(order, problems) if engine else None
-    revision, dirty = problems.instead(lambda: _checkout(order), _NO_CHECKOUT) if "git" in versions else _NO_CHECKOUT
+    present, dirty = problems.instead(lambda: _checkout(order), _NO_CHECKOUT) if "git" in versions else _NO_CHECKOUT
     problems.instead(lambda: _check_root(order.root), None)
     return {
-        "revision": revision,
+        "revision": present,
         "dirty": dirty,
         "stage": state.current_stage(paths),
         "completed": state.completed_stages(paths),
@@ -60,7 +61,20 @@ def observed(order: NodeOrder, executor: str) -> dict[str, Any]:
         "last_run": last_run(paths),
         "problems": tuple(problems.found),
         "versions": versions,
+        "has_revision": bool(present and revision) and problems.instead(lambda: _has(order, revision), False),
+        "tips": problems.instead(lambda: git.tips(order.checkout), _NO_TIPS) if present else (),
+        "deployments": tuple(_deployment(each) for each in state.deployments(paths)),
+        "orphans": plan.orphans(order, containers or ()),
+        "stale": state.is_stale(paths),
     }
+
+
+def _has(order: NodeOrder, revision: str) -> bool:
+    return git.is_revision(revision) and git.has_commit(order.checkout, revision)
+
+
+def _deployment(known: state.Deployment) -> DeploymentFact:
+    return DeploymentFact(known.run, known.revision, known.at, tuple(sorted(known.images)))
 
 
 def _containers(order: NodeOrder, problems: _Problems) -> tuple[Container, ...] | None:
@@ -135,6 +149,7 @@ def _service(paths: Paths, service: ServiceOrder, containers: Sequence[Container
         override=bool(paths.override(service.name)),
         env=os.path.isfile(env_file),
         missing_env=policy.missing_env(service, read_env(env_file)),
+        drift=() if containers is None else plan.drift(record, own),
     )
 
 
@@ -145,9 +160,7 @@ def service_state(containers: Sequence[Container]) -> str:
     if any(each.state == "restarting" for each in containers):
         return "restarting"
     running = [each.state == "running" for each in containers]
-    done = [
-        each.state == "exited" and each.exit_code == 0 and each.policy in ("no", "on-failure") for each in containers
-    ]
+    done = [each.is_done for each in containers]
     if any(running):
         return "running" if all(map(max, running, done)) else "partial"
     return "stopped"

@@ -8,12 +8,19 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from typing import Callable, Iterable
+from typing import Callable, Iterable, Mapping
 
 from . import proc
 from .errors import NodeError
 
 IDLE_S = 90.0
+IDLE_SHORT_S = 20.0
+"""How long origin may be silent when there is another source at hand."""
+
+SENT = "refs/saturn/sent"
+"""What SATURN sent last; in a bundle its tip is called so, too."""
+
+_TIPS_MAX = 64
 LOCAL_TIMEOUT_S = 120.0
 
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
@@ -123,9 +130,9 @@ def broken(checkout: str, why: str, tail: Iterable[str] = ()) -> NodeError:
     return NodeError("checkout_broken", message, f"mv {checkout} {checkout}.broken", tail=tuple(tail))
 
 
-def ask(checkout: str, *arguments: str) -> proc.Finished:
-    """A local question to git, answered with whatever status."""
-    return proc.run(argv(checkout, *arguments), env=_ENVIRONMENT, timeout_s=LOCAL_TIMEOUT_S)
+def ask(checkout: str, *arguments: str, env: Mapping[str, str] | None = None) -> proc.Finished:
+    """A local question to git, answered with whatever status. env is added to git's environment."""
+    return proc.run(argv(checkout, *arguments), env={**_ENVIRONMENT, **(env or {})}, timeout_s=LOCAL_TIMEOUT_S)
 
 
 def tell(checkout: str, *arguments: str) -> str:
@@ -143,15 +150,20 @@ def tell(checkout: str, *arguments: str) -> str:
     raise NodeError("git_failed", what, f"git -C {checkout} status", tail=finished.tail)
 
 
-def transfer(command: tuple[str, ...], on_line: Callable[[str], None]) -> proc.Finished:
+def transfer(command: tuple[str, ...], on_line: Callable[[str], None], idle_s: float = IDLE_S) -> proc.Finished:
     """Clone or fetch. Its counters keep it alive but are no evidence."""
 
     def heard(line: str) -> None:
         if not _PROGRESS.search(line):
             on_line(line)
 
-    finished = proc.run(command, env=_transfer_environment(command), idle_s=IDLE_S, on_line=heard)
+    finished = proc.run(command, env=_transfer_environment(command), idle_s=idle_s, on_line=heard)
     return finished._replace(tail=tuple(line for line in finished.tail if not _PROGRESS.search(line)))
+
+
+def is_checkout(path: str) -> bool:
+    """Whether something of git is at the path."""
+    return os.path.lexists(os.path.join(path, ".git"))
 
 
 def head(checkout: str) -> str:
@@ -163,6 +175,25 @@ def head(checkout: str) -> str:
 def has_commit(checkout: str, revision: str) -> bool:
     """Whether the commit is in the checkout."""
     return ask(checkout, "cat-file", "-e", revision + "^{commit}").ok
+
+
+def tips(checkout: str) -> tuple[str, ...]:
+    """The commits at the ends of the checkout's history, that of HEAD first: what a thin bundle may build on."""
+    kinds = ("refs/heads", "refs/remotes", "refs/saturn")
+    told = ask(checkout, "for-each-ref", "--format=%(objectname)", "--sort=-committerdate", *kinds)
+    ends = (each for each in (head(checkout), *told.stdout.split()) if is_revision(each))
+    return tuple(dict.fromkeys(ends))[:_TIPS_MAX]
+
+
+def fetch_bundle_argv(checkout: str, bundle: str) -> tuple[str, ...]:
+    """Take the commits out of a bundle. Every object is checked on its way."""
+    return argv(checkout, "-c", "fetch.fsckObjects=true", "fetch", "--no-tags", "--force", bundle, f"+{SENT}:{SENT}")
+
+
+def id_of(repository: str, revision: str, path: str) -> str:
+    """The id of a file or folder in a commit, "" when it has none."""
+    finished = ask(repository, "rev-parse", "--verify", "--quiet", f"{revision}:{path}")
+    return finished.stdout.strip() if finished.ok else ""
 
 
 def dirty_files(checkout: str) -> tuple[str, ...]:

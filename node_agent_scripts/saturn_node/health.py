@@ -152,10 +152,10 @@ def healthcheck_environment(task: Task, project: Project) -> dict[str, str]:
     return {**values, **known}
 
 
-def verify(task: Task) -> None:
-    """Watch every service until it is well or failed. Raises NodeError naming those that failed."""
+def verify(task: Task, services: Sequence[ServiceOrder]) -> None:
+    """Watch the services until each is well or failed. Raises NodeError naming those that failed."""
     began = time.monotonic()
-    watched = [_Watched(task, service, began) for service in task.order.services]
+    watched = [_Watched(task, service, began) for service in services]
     for each in watched:
         task.sink.send(ServiceStarted, service=each.service.name)
     failed: list[_Watched] = []

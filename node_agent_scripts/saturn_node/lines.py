@@ -41,30 +41,49 @@ class LineSplitter:
 class LineReader:
     """Lines of a descriptor, with a time limit for each read. `ended` turns true at the end of the input.
 
-    early: what was read from the descriptor before.
+    A line longer than `limit` is left out and said to be. early: what was read from the descriptor before.
     """
 
     def __init__(self, descriptor: int, limit: int, early: bytes = b"") -> None:
         self.ended = False
         self._descriptor = descriptor
-        self._splitter = LineSplitter(limit)
-        self._ready = self._splitter.feed(early)
+        self._limit = limit
+        self._pending = bytearray(early)
+        self._is_over = False
 
     def next_line(self, timeout_s: float | None = None) -> str | None:
         """The next line, or None when none came within `timeout_s` (None: no limit) or the input ended."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self._ready and not self.ended:
+        while b"\n" not in self._pending and not self.ended:
+            self._bound()
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            readable, _, _ = select.select([self._descriptor], [], [], left)
-            if not readable:
+            if not self._read(left):
                 return None
-            self._read()
-        return self._ready.pop(0) if self._ready else None
+        line, newline, rest = bytes(self._pending).partition(b"\n")
+        self._pending[:] = rest
+        was_over, self._is_over = self._is_over or len(line) > self._limit, False
+        if was_over:
+            return f"[a line of over {self._limit} bytes]"
+        return line.decode("utf-8", "replace") if line or newline else None
 
-    def _read(self) -> None:
-        data = os.read(self._descriptor, 65536)
-        self._ready += self._splitter.feed(data)
-        if not data:
-            self.ended = True
-            last = self._splitter.rest()
-            self._ready += [last] if last else []
+    def next_bytes(self, size: int, timeout_s: float) -> bytes:
+        """Up to `size` bytes that follow the last line as they are; b"" when none came in time or the input ended."""
+        if not self._pending and not self.ended:
+            self._read(timeout_s)
+        data = bytes(self._pending[:size])
+        del self._pending[:size]
+        return data
+
+    def _bound(self) -> None:
+        if len(self._pending) > self._limit:
+            self._is_over = True
+            self._pending.clear()
+
+    def _read(self, timeout_s: float | None) -> bool:
+        """Whether something came, if only the end."""
+        readable, _, _ = select.select([self._descriptor], [], [], timeout_s)
+        if readable:
+            data = os.read(self._descriptor, 65536)
+            self._pending += data
+            self.ended = not data
+        return bool(readable)

@@ -36,6 +36,7 @@ _SENTENCES = {
     "service_started": "started",
     "service_finished": "{status} in {duration_s} s",
     "service_skipped": "skipped: {reason}",
+    "plan": "plan {digest}",
     "service_verified": "{health}",
     "service_failed": "FAILED ({code}): {message}",
     "finding": "{severity} {code}: {message}",

@@ -65,6 +65,18 @@ def _refused_config(_order: NodeOrder, definition: Definition) -> Iterator[Viola
         yield Violation("compose_invalid", definition.complaint, service, file=definition.compose_file)
 
 
+def is_empty(config: Mapping[str, Any]) -> bool:
+    """Whether a resolved config wants no container at all: compose would refuse to bring it up."""
+    return not config.get("services")
+
+
+def _empty_config(_order: NodeOrder, definition: Definition) -> Iterator[Violation]:
+    if definition.config is not None and is_empty(definition.config):
+        service = definition.service.name
+        message = f"{definition.compose_file} defines no service that would run; are all of them behind a profile?"
+        yield Violation("compose_empty", message, service, file=definition.compose_file, key="services")
+
+
 def _missing_env(order: NodeOrder, definition: Definition) -> Iterator[Violation]:
     hint = f"edit {definition.env_file} on {order.host}, then: saturn deploy --hosts {order.host} --resume"
     for name in missing_env(definition.service, definition.env):
@@ -81,7 +93,7 @@ def _plain_healthcheck(_order: NodeOrder, definition: Definition) -> Iterator[Vi
         yield Violation("healthcheck_not_executable", message, name, severity="warning", file=file, hint=hint)
 
 
-RULES: tuple[Rule, ...] = (_missing_files, _refused_config, _missing_env, _plain_healthcheck)
+RULES: tuple[Rule, ...] = (_missing_files, _refused_config, _empty_config, _missing_env, _plain_healthcheck)
 
 
 def missing_env(service: ServiceOrder, env: Mapping[str, str]) -> tuple[str, ...]:

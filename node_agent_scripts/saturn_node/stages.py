@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import Callable, Mapping, NamedTuple
 
-from . import checkout, deployment, facts, git, health, state, validation
+from . import checkout, deployment, facts, git, health, snapshot, state, validation
+from .errors import NodeError
 from .log import now_at
 from .redaction import node_redactor
 from .state import Progress
 from .task import Task
-from .wire import STAGES, CheckedOut, ServiceOrder, ServiceSkipped, StageFinished, StageSkipped, StageStarted
+from .wire import (
+    STAGES,
+    CheckedOut,
+    ServiceOrder,
+    ServiceSkipped,
+    ServiceStarted,
+    StageFinished,
+    StageSkipped,
+    StageStarted,
+)
 
 
 class Resumption(NamedTuple):
@@ -106,7 +117,19 @@ def _unsettled(task: Task) -> bool:
 
 
 def _prepare(task: Task) -> None:
-    reached = checkout.bring(task.order, task.request.revision, task.say)
+    reached = checkout.bring(task.order, task.request.revision, _supply(task), task.say)
+    task.trail.revision = reached.before
+    state.write_stale(task.paths, reached.stale)
+    tell_reached(task, reached)
+
+
+def _supply(task: Task) -> checkout.Supply:
+    is_fetched = state.prefetched_revision(task.paths) == task.request.revision
+    return checkout.Supply(task.bundle, is_fetched and not task.request.prefetch)
+
+
+def tell_reached(task: Task, reached: checkout.Reached) -> None:
+    """Say which revision the checkout has now, and where it came from."""
     task.sink.send(
         CheckedOut,
         revision_before=reached.before,
@@ -121,16 +144,59 @@ def _deploy(task: Task) -> None:
     deployment.deploy(task, _settled(task))
 
 
+def _verify(task: Task) -> None:
+    health.verify(task, task.order.services)
+
+
 def _complete(task: Task) -> None:
-    record = {"run": task.request.run, "revision": task.request.revision, "at": now_at()}
-    state.write_json(os.path.join(task.paths.state, "deployed.json"), record)
-    state.prune(task.paths, task.request.run)
+    run, revision, at = task.request.run, task.request.revision, now_at()
+    state.write_json(os.path.join(task.paths.state, "deployed.json"), {"run": run, "revision": revision, "at": at})
+    names = (name for name in state.recorded_services(task.paths) if name in _assigned(task))
+    records = {name: state.read_record(task.paths, name) for name in names}
+    images = {name: record.containers for name, record in records.items() if record}
+    state.remember_deployment(task.paths, state.Deployment(run, revision, at, images))
+    state.prune(task.paths, run)
+
+
+def _assigned(task: Task) -> frozenset[str]:
+    return frozenset((*task.order.assigned, *(each.name for each in task.order.services)))
+
+
+def prefetch(task: Task) -> None:
+    """The harmless part of a run alone: the commit, the rules, the images. Nothing that runs or stands is touched."""
+    revision = task.request.revision
+    _run_apart(task, "prepare", lambda: checkout.fetch(task.order, revision, _supply(task), task.say))
+    with snapshot.snapshot(task.order, revision, "") as files:
+        if files is None:
+            raise NodeError("revision_missing", f"{revision[:12]} is not in the checkout", "saturn deploy")
+        node = replace(task.order, checkout=files.folder)
+        ahead = task._replace(request=replace(task.request, node=node))
+        _run_apart(task, "validate", lambda: validation.validate(ahead))
+        _run_apart(task, "prefetch", lambda: _pull(ahead))
+    state.write_prefetched(task.paths, revision)
+
+
+def _pull(task: Task) -> None:
+    for service in task.order.services:
+        task.check_cancelled()
+        task.sink.send(ServiceStarted, service=service.name)
+        deployment.pulled(task, service, builds=False)
+
+
+def _run_apart(task: Task, stage: str, work: Callable[[], object]) -> None:
+    """A stage that is no part of a deploy: it leaves no marker."""
+    began = time.monotonic()
+    task.check_cancelled()
+    task.sink.stage = stage
+    task.sink.send(StageStarted)
+    work()
+    task.sink.send(StageFinished, duration_s=round(time.monotonic() - began, 3))
 
 
 _WORK: Mapping[str, Callable[[Task], None]] = {
     "prepare": _prepare,
     "validate": validation.validate,
     "deploy": _deploy,
-    "verify": health.verify,
+    "verify": _verify,
     "complete": _complete,
 }

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from typing import Any, Iterable, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple
 
 from .wire import STAGES
 
@@ -100,12 +100,28 @@ class Progress(NamedTuple):
 
 
 class ServiceRecord(NamedTuple):
-    """The last deploy of a service. local: the digest of its `.env` and override at that time."""
+    """The last deploy of a service. local: the digest of its `.env` and override at that time.
+
+    containers: for each compose service `hash`, `image`, `image_id` and `digest` of the containers that stood then.
+    keys: for each compose service the digests of what its files wanted. ports: what it published.
+    """
 
     revision: str
     local: str
     at: str
     images: tuple[str, ...] = ()
+    containers: Mapping[str, Mapping[str, str]] = {}
+    keys: Mapping[str, Mapping[str, str]] = {}
+    ports: tuple[str, ...] = ()
+
+
+class Deployment(NamedTuple):
+    """A deployment that was completed. images: service to compose service to `image`, `image_id` and `digest`."""
+
+    run: str
+    revision: str
+    at: str
+    images: Mapping[str, Mapping[str, Mapping[str, str]]] = {}
 
 
 def write_atomically(path: str, data: bytes, mode: int = 0o644) -> None:
@@ -165,6 +181,16 @@ def read_json(path: str) -> dict[str, Any]:
 def _words(value: object) -> tuple[str, ...]:
     """The texts of a JSON list; none when something else stands there."""
     return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
+
+
+def _pairs_of(value: object) -> dict[str, dict[str, str]]:
+    """A JSON object of objects of texts; whatever else stands there is left out."""
+    outer = value.items() if isinstance(value, dict) else ()
+    return {
+        str(name): {str(key): each for key, each in inner.items() if isinstance(each, str)}
+        for name, inner in outer
+        if isinstance(inner, dict)
+    }
 
 
 def marker(paths: Paths, stage: str) -> str:
@@ -237,13 +263,92 @@ def read_record(paths: Paths, service: str) -> ServiceRecord | None:
     data = read_json(paths.record(service))
     if not data:
         return None
-    images = _words(data.get("images"))
-    return ServiceRecord(str(data.get("revision", "")), str(data.get("local", "")), str(data.get("at", "")), images)
+    return ServiceRecord(
+        str(data.get("revision", "")),
+        str(data.get("local", "")),
+        str(data.get("at", "")),
+        _words(data.get("images")),
+        _pairs_of(data.get("containers")),
+        _pairs_of(data.get("keys")),
+        _words(data.get("ports")),
+    )
 
 
 def write_record(paths: Paths, service: str, record: ServiceRecord) -> None:
     """Remember the deploy of a service."""
-    write_json(paths.record(service), record._asdict())
+    write_json(paths.record(service), record._asdict(), 0o600)
+
+
+def forget_record(paths: Paths, service: str) -> None:
+    """The service is on the node no more."""
+    _unlink(paths.record(service))
+    sync_folder(os.path.dirname(paths.record(service)))
+
+
+def recorded_services(paths: Paths) -> tuple[str, ...]:
+    """The services that a run brought up, by name."""
+    names = _names(os.path.join(paths.state, "services"))
+    return tuple(sorted(name[: -len(".json")] for name in names if name.endswith(".json")))
+
+
+def deployments(paths: Paths) -> tuple[Deployment, ...]:
+    """The completed deployments that are remembered, newest first."""
+    data = read_json(_deployments(paths)).get("deployments")
+    kept = [each for each in data if isinstance(each, dict)] if isinstance(data, list) else []
+    return tuple(_deployment(each) for each in kept)
+
+
+def _deployment(data: Mapping[str, Any]) -> Deployment:
+    images = data.get("images")
+    services = images.items() if isinstance(images, dict) else ()
+    named = {str(service): _pairs_of(each) for service, each in services}
+    return Deployment(str(data.get("run", "")), str(data.get("revision", "")), str(data.get("at", "")), named)
+
+
+def remember_deployment(paths: Paths, deployment: Deployment) -> None:
+    """Put a completed deployment before the others."""
+    kept = [deployment, *(each for each in deployments(paths) if each.run != deployment.run)][:KEPT]
+    write_json(_deployments(paths), {"deployments": [each._asdict() for each in kept]}, 0o600)
+
+
+def _deployments(paths: Paths) -> str:
+    return os.path.join(paths.state, "deployments.json")
+
+
+def prefetched_revision(paths: Paths) -> str:
+    """The revision that a prefetch brought to the node, or ""."""
+    return read_text(_prefetched(paths))
+
+
+def write_prefetched(paths: Paths, revision: str) -> None:
+    """Remember that everything a deploy of this revision needs is on the node."""
+    write_text(_prefetched(paths), revision)
+
+
+def _prefetched(paths: Paths) -> str:
+    return os.path.join(paths.state, "prefetched")
+
+
+def is_stale(paths: Paths) -> bool:
+    """Whether the last prepare could not ask origin."""
+    return os.path.exists(_stale(paths))
+
+
+def write_stale(paths: Paths, stale: bool) -> None:
+    """Remember whether origin could be asked."""
+    if stale:
+        write_text(_stale(paths), "origin could not be asked")
+    else:
+        _unlink(_stale(paths))
+
+
+def _stale(paths: Paths) -> str:
+    return os.path.join(paths.state, "stale")
+
+
+def current_run(paths: Paths) -> str:
+    """The last run that held the node's lock."""
+    return read_text(os.path.join(paths.state, "current_run"))
 
 
 def local_digest(paths: Paths, service: str) -> str:
@@ -262,7 +367,7 @@ def local_digest(paths: Paths, service: str) -> str:
 def newest_runs(paths: Paths) -> tuple[str, ...]:
     """The runs that the node remembers, newest first. The last that began is known by name: clocks are set back."""
     runs = _newest(paths.runs, _names(paths.runs))
-    last = read_text(os.path.join(paths.state, "current_run"))
+    last = current_run(paths)
     return (last, *(run for run in runs if run != last)) if last in runs else runs
 
 

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, NamedTuple
+from typing import Callable, Mapping, NamedTuple
 
 from . import lock, proc, state
 from .errors import Cancelled
 from .log import Sink
-from .state import Paths
+from .state import Paths, ServiceRecord
 from .wire import LockFact, Log, NodeOrder, Progress, Request
+
+
+class Trail:
+    """What a run has done so far, for going back. touched: services whose containers moved, with their former record.
+
+    revision: what the checkout had before, "" when there was none. pins: images that services shall have again, by
+    service and compose service.
+    """
+
+    def __init__(self) -> None:
+        self.revision = ""
+        self.touched: dict[str, ServiceRecord | None] = {}
+        self.pins: Mapping[str, Mapping[str, Mapping[str, str]]] = {}
 
 
 class Task(NamedTuple):
@@ -19,6 +32,7 @@ class Task(NamedTuple):
     paths: Paths
     sink: Sink
     holder: LockFact
+    trail: Trail
 
     @property
     def order(self) -> NodeOrder:
@@ -55,7 +69,8 @@ class Task(NamedTuple):
 
         return log
 
-    def record(self, service: str, images: tuple[str, ...], at: str) -> None:
-        """Remember that the service was brought up at this revision, with what lies on this node now."""
-        local = state.local_digest(self.paths, service)
-        state.write_record(self.paths, service, state.ServiceRecord(self.request.revision, local, at, images))
+    @property
+    def bundle(self) -> str:
+        """The file that SATURN sent with this run, or ""."""
+        path = self.paths.run(self.request.run, "bundle")
+        return path if os.path.isfile(path) else ""

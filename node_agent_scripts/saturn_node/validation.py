@@ -7,14 +7,18 @@ import os
 from . import compose, policy
 from .errors import Blocked, NodeError
 from .redaction import read_env
+from .state import Paths
 from .task import Task
-from .wire import Finding, ServiceOrder
+from .wire import Finding, NodeOrder, ServiceOrder
 
 
 def validate(task: Task) -> None:
     """Send every finding. Raises Blocked when one of them is an error."""
     compose.require(task.order)
-    definitions = [_definition(task, service) for service in task.order.services]
+    definitions = []
+    for service in task.order.services:
+        task.check_cancelled()
+        definitions.append(definition(task.order, service))
     found = policy.violations(task.order, definitions)
     for each in found:
         task.sink.send(Finding, **each._asdict())
@@ -30,12 +34,13 @@ def _counted(errors: int) -> str:
     return "1 error was" if errors == 1 else f"{errors} errors were"
 
 
-def _definition(task: Task, service: ServiceOrder) -> policy.Definition:
-    task.check_cancelled()
-    project = compose.project_of(task.order, service, task.paths)
+def definition(order: NodeOrder, service: ServiceOrder) -> policy.Definition:
+    """The service as it lies in the order's checkout and in <root>/config, and as compose resolves it."""
+    paths = Paths(order.root)
+    project = compose.project_of(order, service, paths)
     healthcheck = os.path.join(project.folder, "healthcheck.sh")
-    env_file = task.paths.env_file(service.name)
-    definition = policy.Definition(
+    env_file = paths.env_file(service.name)
+    found = policy.Definition(
         service=service,
         folder_exists=os.path.isdir(project.folder),
         compose_file=compose.compose_file(project.folder),
@@ -44,11 +49,11 @@ def _definition(task: Task, service: ServiceOrder) -> policy.Definition:
         healthcheck_exists=os.path.isfile(healthcheck),
         healthcheck_executable=os.access(healthcheck, os.X_OK),
     )
-    if not definition.compose_file:
-        return definition
+    if not found.compose_file:
+        return found
     try:
-        return definition._replace(config=compose.resolved(project))
+        return found._replace(config=compose.resolved(project))
     except NodeError as error:
         if error.code != "compose_invalid":
             raise
-        return definition._replace(complaint=error.message)
+        return found._replace(complaint=error.message)

@@ -44,7 +44,11 @@ class ServiceOrder:
 
 @dataclass(frozen=True)
 class NodeOrder:
-    """Where things lie on the node and how to work there: the part of a request that outlives one run."""
+    """Where things lie on the node and how to work there: the part of a request that outlives one run.
+
+    source: auto (origin, else what SATURN sent) | origin | saturn (never ask origin). services: those of this request;
+    assigned: the names of all that the topology gives to the host.
+    """
 
     host: str
     root: str
@@ -55,18 +59,25 @@ class NodeOrder:
     pull: str = "missing"
     up_timeout_s: float = 300.0
     services: Tuple[ServiceOrder, ...] = ()
+    source: str = "auto"
+    assigned: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Request:
     """One thing the controller asks of the executor.
 
-    verb: `facts` (read-only), `run` (start the run unless it was started, then follow it), `follow` (a run that was
-    started, never start it), `diagnose`, `cancel`.
-    run: the run id; `facts` and `diagnose` get one of their own that names no run, `cancel` may leave it empty: the run
-    at work. revision: the full commit the checkout must reach. after: the last seq the controller already has.
-    now: for `cancel`: end the command in hand, too.
-    by, controller: who confirmed this run, and on which machine.
+    verb: `facts` (read-only), `plan` (facts, and what a run would do; read-only, too), `run` (start the run unless it
+    was started, then follow it), `follow` (a run that was started, never start it), `diagnose`, `cancel`.
+    run: the run id; `facts`, `plan` and `diagnose` get one of their own that names no run, `cancel` may leave it empty:
+    the run at work. revision: the full commit the checkout must reach. after: the last seq the controller already has.
+    now: for `cancel`: end the command in hand, too. by, controller: who confirmed this run, and on which machine.
+    plan: the digest of the plan that was confirmed; "" when nobody saw one (a person on the node).
+    bundle: the sha256 of a git bundle with what the node lacks, "" for none; bundle_size: its bytes, which follow
+    the request's line at once, 0 when this conversation has them already.
+    prune: remove services that are assigned no more. rollback: return what this run touched when it fails.
+    restore: a deployment that this node remembers, by its run, whose images shall be used. prefetch: only fetch what a
+    run would need; nothing that runs is touched.
     """
 
     verb: str
@@ -78,6 +89,13 @@ class Request:
     now: bool = False
     by: str = ""
     controller: str = ""
+    plan: str = ""
+    bundle: str = ""
+    bundle_size: int = 0
+    prune: bool = False
+    rollback: bool = False
+    restore: str = ""
+    prefetch: bool = False
     protocol: int = PROTOCOL
 
 
@@ -108,7 +126,8 @@ class ServiceFact:
     state: absent | running | partial | stopped | restarting | unknown (docker does not tell).
     health: healthy | unhealthy | starting | none.
     local_changed: `.env` or the override under <root>/config/<service> moved since the last deploy of the service.
-    missing_env: required names with no value in `.env`.
+    missing_env: required names with no value in `.env`. drift: how its containers differ from the last deploy, a
+    sentence each.
     """
 
     name: str
@@ -120,6 +139,7 @@ class ServiceFact:
     override: bool = False
     env: bool = False
     missing_env: Tuple[str, ...] = ()
+    drift: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,6 +164,49 @@ class RunFact:
     revision: str = ""
     stage: str = ""
     at: str = ""
+
+
+@dataclass(frozen=True)
+class DeploymentFact:
+    """A deployment that this node completed and remembers: what a rollback may return to."""
+
+    run: str
+    revision: str = ""
+    at: str = ""
+    services: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageChange:
+    """An image that a run would replace. service: the compose service.
+
+    before, after: names; before_id, after_id: what docker calls their content, after_id "" when it is not on the node.
+    size: bytes still to be downloaded, -1 when nobody knows.
+    """
+
+    service: str
+    before: str = ""
+    after: str = ""
+    before_id: str = ""
+    after_id: str = ""
+    size: int = -1
+
+
+@dataclass(frozen=True)
+class ServiceChange:
+    """What a run would do to a service.
+
+    action: create | recreate | start | remove | unchanged | invalid (compose refuses its files) | unknown.
+    reasons: why, a phrase each; never a value of an environment. ports: those newly published.
+    downtime: whether something that runs now is stopped for it.
+    """
+
+    service: str
+    action: str
+    reasons: Tuple[str, ...] = ()
+    images: Tuple[ImageChange, ...] = ()
+    ports: Tuple[str, ...] = ()
+    downtime: bool = False
 
 
 @dataclass(frozen=True)
@@ -236,7 +299,10 @@ class StageFailed:
 
 @dataclass(frozen=True)
 class CheckedOut:
-    """prepare brought the checkout to its revision. source: origin | cache. stale: origin could not be asked."""
+    """The checkout was brought to a revision. source: origin | saturn (what SATURN sent) | cache (it was there).
+
+    stale: origin could not be asked, and SATURN sent nothing.
+    """
 
     seq: int
     at: str
@@ -266,7 +332,11 @@ class ServiceStarted:
 
 @dataclass(frozen=True)
 class ServiceFinished:
-    """deploy brought a service up. status: changed (a container was made, replaced, removed or started) | unchanged."""
+    """A service was brought to its config.
+
+    status: changed (a container was made, replaced, removed or started) | unchanged | removed (it is assigned no more)
+    | restored (a rollback brought its former revision back).
+    """
 
     seq: int
     at: str
@@ -421,7 +491,12 @@ class Cancelling:
 
 @dataclass(frozen=True)
 class Facts:
-    """The answer to `facts`: what is true on the node now. completed: markers that stand, in stage order."""
+    """The answer to `facts`: what is true on the node now.
+
+    completed: markers that stand, in stage order. has_revision: whether the commit of the request is in the checkout.
+    tips: commits at the ends of the checkout's refs, which a bundle may build on. deployments: newest first.
+    orphans: services that a run brought up and that are assigned no more. stale: the last run could not ask origin.
+    """
 
     seq: int
     at: str
@@ -437,7 +512,32 @@ class Facts:
     last_run: RunFact | None = None
     problems: Tuple[Problem, ...] = ()
     versions: Dict[str, str] = field(default_factory=dict)
+    has_revision: bool = False
+    tips: Tuple[str, ...] = ()
+    deployments: Tuple[DeploymentFact, ...] = ()
+    orphans: Tuple[str, ...] = ()
+    stale: bool = False
     type: Literal["facts"] = "facts"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The answer to `plan`, after the facts: what a run would do.
+
+    digest: over what the plan is based on (revision, last run, containers, local files) and what it wants; a run that
+    was confirmed with it is refused once the basis moved. is_foreseen: False when the node lacks the revision, so that
+    `changes` cannot be told.
+    """
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    digest: str
+    revision: str = ""
+    is_foreseen: bool = False
+    changes: Tuple[ServiceChange, ...] = ()
+    type: Literal["plan"] = "plan"
 
 
 @dataclass(frozen=True)
@@ -484,7 +584,11 @@ class Refused:
 
 @dataclass(frozen=True)
 class Goodbye:
-    """The last event; without it a run is lost. outcome: success | failed | blocked | cancelled | refused."""
+    """The last event; without it a run is lost.
+
+    outcome: success | failed | blocked | cancelled | refused | rolled_back (it failed, and what it touched is as it
+    was before).
+    """
 
     seq: int
     at: str
@@ -514,13 +618,16 @@ Event = Union[
     WorkerVanished,
     Cancelling,
     Facts,
+    Plan,
     DiagnosticsCollected,
     DiagnosticsPart,
     Refused,
     Goodbye,
 ]
 
-FREE_TEXT = frozenset({"text", "message", "hint", "tail", "reason", "file", "key"})
+FREE_TEXT = frozenset(
+    {"text", "message", "hint", "tail", "reason", "reasons", "drift", "before", "after", "ports", "file", "key"}
+)
 """Fields that may hold anything a command printed: redacted and bounded at the sink. Others are saturn's own words."""
 
 

@@ -12,12 +12,12 @@ import sys
 import time
 import traceback
 
-from . import diagnostics, facts, lock, orphans, proc, stages, state, wire
+from . import diagnostics, facts, lock, orphans, plan, proc, rollback, stages, state, wire
 from .errors import Blocked, Cancelled, NodeError
 from .log import Reserve, RunLog, Sink, now_at
 from .redaction import node_redactor
 from .state import Paths
-from .task import Task
+from .task import Task, Trail
 from .wire import DiagnosticsCollected, Goodbye, Hello, LockFact, Progress, Refused, Request, StageFailed
 
 INTERNAL_TAIL = 12
@@ -69,12 +69,16 @@ def _new_log(paths: Paths) -> str:
 def _worked(request: Request, paths: Paths, sink: Sink, log: RunLog, executor: str) -> str:
     """The outcome of a run that holds the node's lock."""
     holder = LockFact(request.run, request.by, request.controller, now_at(), os.getpid())
+    stale = plan.stale(request)
+    if stale:
+        sink.failed(Refused, stale)
+        return "refused"
     state.sweep(paths)
     lock.describe(paths, holder)
     state.write_text(os.path.join(paths.state, "current_run"), request.run)
     for name in orphans.end(paths.root):
         sink.send(Progress, stage="", text=f"ended {name}, left over from a worker that was killed")
-    return _walked(Task(request, paths, sink, holder), log, executor)
+    return _walked(Task(request, paths, sink, holder, Trail()), log, executor)
 
 
 def _refused(request: Request, paths: Paths, sink: Sink) -> str:
@@ -90,19 +94,35 @@ def _refused(request: Request, paths: Paths, sink: Sink) -> str:
 def _walked(task: Task, log: RunLog, executor: str) -> str:
     """The outcome of the walk. No failure gets past here without an event."""
     try:
-        stages.walk(task)
+        stages.prefetch(task) if task.request.prefetch else stages.walk(task)
     except Cancelled as error:
         task.say(error.message)
         return "cancelled"
     except NodeError as error:
         _fail(task, error, executor)
-        return "blocked" if isinstance(error, Blocked) else "failed"
+        return "blocked" if isinstance(error, Blocked) else _after_failure(task)
     except Exception as error:  # noqa: BLE001 - the one boundary: a bug is told, never a silent death
         log.end()
         log.note(traceback.format_exc(), task.sink.redactor)
         _fail(task, _internal(error, task.request, task.paths), executor)
         return "failed"
     return "success"
+
+
+def _after_failure(task: Task) -> str:
+    """The outcome of a run that failed: it goes back when it was told to and has touched something."""
+    if not (task.request.rollback and rollback.is_possible(task)):
+        return "failed"
+    try:
+        rollback.go_back(task)
+    except Cancelled as error:
+        task.say(error.message)
+        return "cancelled"
+    except (NodeError, OSError) as error:
+        known = error if isinstance(error, NodeError) else _internal(error, task.request, task.paths)
+        task.sink.failed(StageFailed, known, service=known.service, tail=known.tail)
+        return "failed"
+    return "rolled_back"
 
 
 def _internal(error: Exception, request: Request, paths: Paths) -> NodeError:

@@ -14,20 +14,23 @@ class Answer(StrEnum):
 
     YES = "yes"
     NO = "no"
+    DIFF = "diff"  # show the differences of the files, then ask again
     ALL = "all"  # this one and all that remain
     QUIT = "quit"  # neither this one nor any that remains
 
 
 Show = Callable[[HostPlan], None]
 Ask = Callable[[HostPlan], Awaitable[Answer]]
+ShowDiff = Callable[[HostPlan], Awaitable[None]]
 
 
 class Consent:
     """Who confirmed which plan. Plans are asked one at a time, in the order in which the hosts answered."""
 
-    def __init__(self, hosts: Iterable[str], by: str, show: Show, ask: Ask | None) -> None:
+    def __init__(self, hosts: Iterable[str], by: str, show: Show, ask: Ask | None, show_diff: ShowDiff) -> None:
         """`by` names the person. `ask` None means that `--yes` answered for all; then nobody waits for anybody."""
         self._by = by
+        self._show_diff = show_diff
         self._show = show
         self._ask = ask
         self._standing: Answer | None = None
@@ -56,7 +59,8 @@ class Consent:
             return True
         if self._standing is Answer.QUIT:
             return False
-        answer = await self._ask(plan)
+        while (answer := await self._ask(plan)) is Answer.DIFF:
+            await self._show_diff(plan)
         if answer in {Answer.ALL, Answer.QUIT}:
             self._standing = answer
         return answer in {Answer.YES, Answer.ALL}

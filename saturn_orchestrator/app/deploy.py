@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from saturn_orchestrator.app.consent import Ask, Consent, Show
+from saturn_orchestrator.app.deferral import Defer
+from saturn_orchestrator.app.planning import Planner, Scope
 from saturn_orchestrator.app.wanted import Source
 from saturn_orchestrator.errors import Interrupted
-from saturn_orchestrator.events import Facts, now
-from saturn_orchestrator.plan.build import build_plan
+from saturn_orchestrator.events import now
+from saturn_orchestrator.plan.batches import allowance, batches
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.rollout.following import LINK_PATIENCE_S, Link
-from saturn_orchestrator.rollout.host_run import Ways
-from saturn_orchestrator.rollout.runner import Stop, roll_out, run_request
+from saturn_orchestrator.rollout.gate import Gate
+from saturn_orchestrator.rollout.host_run import Proposal, Ways
+from saturn_orchestrator.rollout.runner import Stop, roll_out
 from saturn_orchestrator.rollout.sinks import Sink
 from saturn_orchestrator.rollout.survey import new_run_id
-from saturn_orchestrator.session.base import OpenSession
+from saturn_orchestrator.session.base import OpenSession, Session
 from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.topology.model import Host, Topology
 
@@ -26,55 +29,89 @@ from saturn_orchestrator.topology.model import Host, Topology
 class Deploy:
     """What a person ordered.
 
-    by and controller: who, and on which machine. link_patience_s: how long a line may stay away, 0 for ever. detach:
-    leave the nodes as soon as they have taken the run.
+    by and controller: who, and on which machine. scope: how much each host's run does. revisions: what hosts shall
+    reach, by name; the tip of its branch for the others. batches, max_failures: see plan.batches. defer: what is done
+    about hosts that are away, None for nothing. confirmed: who said yes beforehand, for hosts that nobody is asked
+    about now. is_return: each node tells by itself which revision it goes back to. link_patience_s: how long a line may
+    stay away, 0 for ever. detach: leave the nodes as soon as they have taken the run.
     """
 
     topology: Topology
     hosts: tuple[Host, ...]
     by: str
     controller: str
-    resume: bool = False
+    scope: Scope = field(default_factory=Scope)
+    revisions: Mapping[str, str] = field(default_factory=dict)
+    batches: tuple[str, ...] = ("100%",)
+    max_failures: int | str = 0
+    defer: Defer | None = None
+    confirmed: Mapping[str, str] = field(default_factory=dict)
+    is_return: bool = False
     link_patience_s: float = LINK_PATIENCE_S
     detach: bool = False
 
 
 @dataclass(frozen=True)
 class Ports:
-    """The world outside: sessions, the person, whoever watches. ask None means that `--yes` answered for all."""
+    """The world outside: sessions, the person, whoever watches.
+
+    ask None means that `--yes` answered for all. show: a plan. show_text: what a person asked to see. say: a sentence.
+    """
 
     open_session: OpenSession
     show: Show
+    show_text: Callable[[str], None]
     ask: Ask | None
+    say: Callable[[str], None]
     sinks: Sequence[Sink]
     stop: Stop
     trace: Callable[[str], None]
 
 
-async def deploy(order: Deploy, ports: Ports) -> RunState:
+Propose = Callable[[Planner], Callable[[Host, Session], Awaitable[Proposal]]]
+
+
+def proposed(planner: Planner) -> Callable[[Host, Session], Awaitable[Proposal]]:
+    """The way of a plain deploy: every host goes to the revision that the planner's source wants."""
+    return planner.propose
+
+
+async def deploy(order: Deploy, ports: Ports, propose: Propose = proposed) -> RunState:
     """Deploy the chosen hosts and return the state of the run, whatever became of each.
+
+    propose: how a planner finds what shall be done to a host; a rollback has a way of its own.
 
     Raises:
         RepositoryError: git on SATURN cannot say which revision is wanted; nothing was touched.
         Interrupted: a person stopped it before any host was asked.
     """
-    source = await Source.of(order.topology, order.hosts)
+    source = await Source.of(order.topology, order.hosts, order.revisions)
     if ports.stop.presses:
         raise Interrupted("interrupted before any host was asked; nothing was touched")
-    run = RunState.of(new_run_id(), source.revision, (host.name for host in order.hosts), now())
-    consent = Consent(run.hosts, f"{order.by}@{order.controller}", ports.show, ports.ask)
+    revision = "" if order.is_return else source.revision
+    run = RunState.of(new_run_id(), revision, (host.name for host in order.hosts), now())
+    planner = Planner(source, run.run, order.controller, order.scope)
+    folders = {host.name: [service.folder for service in host.services] for host in order.hosts}
 
-    async def plan(host: Host, facts: Facts) -> HostPlan:
-        wanted = await source.wanted(host, facts.revision)
-        return build_plan(facts, tuple(service.name for service in host.services), wanted, resume=order.resume)
+    async def show_diff(plan: HostPlan) -> None:
+        ports.show_text(await source.diff(plan, folders[plan.host]))
 
+    consent = Consent(run.hosts, f"{order.by}@{order.controller}", ports.show, ports.ask, show_diff)
+
+    async def consented(plan: HostPlan) -> str:
+        by = await consent.of(plan)
+        return order.confirmed.get(plan.host, by) if by else ""
+
+    cut = batches(tuple(run.hosts), order.batches)
+    gate = Gate(cut, allowance(order.max_failures, len(run.hosts)), ports.say)
     ways = Ways(
         link=Link(ports.open_session, ports.trace, order.link_patience_s),
-        plan=plan,
-        consent=consent.of,
+        propose=propose(planner),
+        consent=consented,
         settled=consent.settled,
         slots=asyncio.Semaphore(order.topology.rollout.parallel),
+        turns=gate,
+        defer=order.defer.proposing(planner) if order.defer else None,
         detach=order.detach,
     )
-    orders = [(host, run_request(host, run.run, order.controller, resume=order.resume)) for host in order.hosts]
-    return await roll_out(run, orders, ways, ports.sinks, ports.stop)
+    return await roll_out(run, order.hosts, ways, (*ports.sinks, gate), ports.stop)

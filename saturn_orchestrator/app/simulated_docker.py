@@ -46,6 +46,7 @@ class Docker:
         data = self._load("state.json")
         self.containers: dict[str, dict[str, Any]] = data.get("containers", {})
         self.images: list[str] = data.get("images", [])
+        self.tags: dict[str, str] = data.get("tags", {})
         self._count: int = data.get("count", 0)
 
     def _load(self, name: str) -> dict[str, Any]:
@@ -57,7 +58,7 @@ class Docker:
 
     def save(self) -> None:
         """Keep what the command did; atomic, since a test may end it at any moment."""
-        data = {"containers": self.containers, "images": self.images, "count": self._count}
+        data = {"containers": self.containers, "images": self.images, "tags": self.tags, "count": self._count}
         temporary = self._folder / "state.json.tmp"
         temporary.write_text(json.dumps(data), encoding="utf-8")
         temporary.replace(self._folder / "state.json")
@@ -82,12 +83,17 @@ class Docker:
             "project": project,
             "service": service,
             "digest": digest,
-            "image": definition.get("image", ""),
+            "image": definition.get("image", f"{project}-{service}"),
+            "image_id": self.image_id(definition.get("image", f"{project}-{service}")),
             "started_at": f"2026-01-01T00:00:00.{self._count:09d}Z",
             "policy": definition.get("restart", "no"),
             "check": "healthcheck" in definition,
             "targets": [str(each) for each in (definition.get("environment") or {}).values()],
         }
+
+    def image_id(self, name: str) -> str:
+        """What the name of an image means now: what it was tagged as, or itself."""
+        return str(self.tags.get(name) or (name if name.startswith("sha256:") else "sha256:" + name))
 
     def complaint(self, container: Mapping[str, Any]) -> str:
         """Why the container is unhealthy, or ""."""
@@ -110,10 +116,11 @@ class Docker:
         if each["check"]:
             state["Health"] = {"Status": "unhealthy" if self.complaint(each) else "healthy"}
         labels = {"com.docker.compose.project": each["project"], "com.docker.compose.service": name}
+        labels["com.docker.compose.config-hash"] = each["digest"]
         return {
             "Id": identity,
             "Name": "/{}-{}-1".format(each["project"], name),
-            "Image": "sha256:" + each["image"],
+            "Image": each["image_id"],
             "Config": {"Image": each["image"], "Labels": {**labels, "com.docker.compose.oneoff": "False"}},
             "State": state,
             "RestartCount": 3 if is_restarting else 0,
@@ -141,9 +148,9 @@ def docker(memory: Docker, arguments: Sequence[str]) -> str:
         return compose(memory, rest)
     memory.require_daemon()
     if verb == "image":
-        if rest[-1] not in memory.images:
+        if rest[-1] not in memory.images and rest[-1].removeprefix("sha256:") not in memory.images:
             raise DockerError(f"Error response from daemon: No such image: {rest[-1]} (simulated)")
-        return "sha256:" + rest[-1]
+        return memory.image_id(rest[-1]) + " []"
     if verb == "version":
         return "20.10.24-simulated"
     answer = _ANSWERS.get(verb)
@@ -170,7 +177,15 @@ def logs(memory: Docker, arguments: Sequence[str]) -> str:
     return "simulated log of {}: {}".format(container["service"], complaint or "at work")
 
 
-_ANSWERS: dict[str, Callable[[Docker, Sequence[str]], str]] = {"ps": ps, "inspect": inspect, "logs": logs}
+def tag(memory: Docker, arguments: Sequence[str]) -> str:
+    """Let a name mean another image."""
+    memory.tags[arguments[1]] = memory.image_id(arguments[0])
+    return ""
+
+
+_ANSWERS: dict[str, Callable[[Docker, Sequence[str]], str]] = {
+    "ps": ps, "inspect": inspect, "logs": logs, "tag": tag,
+}  # fmt: skip
 
 
 # --- docker compose ---------------------------------------------------------------------------------------------------
@@ -282,12 +297,15 @@ def pull(memory: Docker, _project: str, config: Mapping[str, Any], names: Sequen
     return ""
 
 
-def up(memory: Docker, project: str, config: Mapping[str, Any], _arguments: Sequence[str]) -> str:
-    """Bring the project's containers to its config."""
+def up(memory: Docker, project: str, config: Mapping[str, Any], arguments: Sequence[str]) -> str:
+    """Bring the project's containers to its config; those that are named again, when told so."""
     present = memory.of_project(project)
+    is_forced = "--force-recreate" in arguments
     for name in set(present) - set(config["services"]):
         del memory.containers[present[name]]
     for name, definition in config["services"].items():
+        if is_forced and name not in arguments:
+            continue
         if name in memory.control.get("up_fails", []):
             words = f"driver failed programming external connectivity on {name} (simulated)"
             raise DockerError(f"Error response from daemon: {words}")
@@ -296,7 +314,8 @@ def up(memory: Docker, project: str, config: Mapping[str, Any], _arguments: Sequ
             raise DockerError(f"Error response from daemon: No such image: {image} (simulated)")
         digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
         known = memory.containers.get(present.get(name, ""))
-        is_same = bool(known and known["digest"] == digest)
+        is_same = bool(known and known["digest"] == digest and known["image_id"] == memory.image_id(image))
+        is_same = is_same and not is_forced
         if not is_same:
             memory.containers.pop(present.get(name, ""), None)
             memory.create(project, name, definition, digest)

@@ -7,24 +7,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from saturn_orchestrator.app.deferral import Memory as Recollection
 from saturn_orchestrator.app.wanted import Source
 from saturn_orchestrator.errors import RepositoryError, SessionError, Unreachable
 from saturn_orchestrator.events import now
 from saturn_orchestrator.rollout.survey import connect, gather_facts
 from saturn_orchestrator.session.base import OpenSession
-from saturn_orchestrator.state.model import HostError, RunState
-from saturn_orchestrator.state.standing import Standing, remembered
+from saturn_orchestrator.state.model import HostError
+from saturn_orchestrator.state.standing import Deferred, Standing, remembered
 from saturn_orchestrator.topology.model import Host, Topology
 
 
-class Memory(Protocol):
-    """What the journal tells of former runs."""
+class Memory(Recollection, Protocol):
+    """What the journal tells of former runs, and of what was deferred."""
 
-    def newest(self, host: str) -> tuple[str, str]:
-        """The newest run in which the node spoke, and the time of its last event; ("", "") when there is none."""
-
-    def replay(self, run: str) -> RunState | None:
-        """The state of a run; None when it is not known."""
+    def deferred(self, host: str) -> Deferred | None:
+        """What waits for the host to be back."""
 
 
 async def status(
@@ -39,7 +37,8 @@ async def status(
     except RepositoryError:
         source = None
     found = await asyncio.gather(*(_standing(host, source, open_session) for host in hosts))
-    return tuple(each if each.facts else _from(memory, each) for each in found)
+    known = (each if each.facts else _from(memory, each) for each in found)
+    return tuple(replace(each, deferred=memory.deferred(each.host)) for each in known)
 
 
 def _from(memory: Memory, away: Standing) -> Standing:
@@ -61,8 +60,9 @@ async def _standing(host: Host, source: Source | None, open_session: OpenSession
         return _away(host, error)
     finally:
         await session.close()
-    behind = await source.behind(host, facts.revision) if source else None
-    return Standing(host.name, "online", observed_at=now(), facts=facts, behind=behind)
+    distance = await source.distance(host, facts.revision) if source else None
+    behind, ahead = (distance.behind, distance.ahead) if distance else (None, None)
+    return Standing(host.name, "online", observed_at=now(), facts=facts, behind=behind, ahead=ahead)
 
 
 def _away(host: Host, error: SessionError) -> Standing:

@@ -15,7 +15,11 @@ from saturn_orchestrator.errors import Interrupted, SaturnError
 VERBS = {
     "init": "Write a commented starter into a new or existing repository.",
     "validate": "Check the inventory and the services, on this machine alone.",
+    "plan": "Show what a deploy would do to each host; nothing is touched.",
     "deploy": "Show what would change on each host, ask, and deploy.",
+    "rollback": "Return hosts to a former deployment.",
+    "prefetch": "Bring commits and images to the hosts beforehand.",
+    "catch-up": "Do what was confirmed for hosts that were away.",
     "attach": "Watch what the nodes are doing, and bring home what they did unseen.",
     "cancel": "Tell the nodes to stop what they are doing.",
     "status": "Show where every node stands.",
@@ -39,7 +43,7 @@ class LazyGroup(click.Group):
         """The verb of that name, from the module of that name."""
         if cmd_name not in VERBS:
             return None
-        verb: click.Command = import_module(f"saturn_orchestrator.cli.{cmd_name}").command
+        verb: click.Command = import_module(f"saturn_orchestrator.cli.{cmd_name.replace('-', '_')}").command
         return verb
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -59,18 +59,106 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _seconds(_: click.Context, __: click.Parameter, value: str) -> float:
-    """`90`, `90s`, `10m` and `2h` as seconds."""
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smh]?)", value.strip())
+def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--revision`, `--services` and `--prune`: how much of what git holds a run is about."""
+    for option in (
+        click.option("--prune", is_flag=True, help="Remove services that are assigned to a host no more."),
+        click.option("--services", multiple=True, callback=listed, metavar="A,B", help="Only these services."),
+        click.option(
+            "--revision", default="", metavar="REV", help="The commit to deploy.  [default: tip of git.branch]"
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _batches(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    sizes = listed(_, __, value)
+    for size in sizes:
+        if not re.fullmatch(r"[1-9]\d{0,3}|([1-9]\d?|100)%", size):
+            raise click.BadParameter(f"{size!r} is neither a number of hosts nor a percentage such as 25%")
+    return sizes
+
+
+def _allowance(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or re.fullmatch(r"(\d{1,2}|100)%", value):
+        return value
+    if not re.fullmatch(r"\d{1,4}", value):
+        raise click.BadParameter(f"{value!r} is neither a number of hosts nor a percentage such as 25%")
+    return int(value)
+
+
+def rollout_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--batch` and `--max-failures`; what is not given is the topology's."""
+    for option in (
+        click.option("--max-failures", callback=_allowance, metavar="N|%", help="Hosts that may fail before it halts."),
+        click.option("--batch", "batches", multiple=True, callback=_batches, metavar="1,25%,100%",
+                     help="Batches of hosts: the next starts when the one before is well."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def chosen_services(
+    hosts: tuple[Host, ...], services: tuple[str, ...]
+) -> tuple[tuple[Host, ...], frozenset[str] | None]:
+    """The hosts that have any of the services, and the services; all of them when none is named.
+
+    Raises:
+        UsageError: no host has such a service.
+    """
+    from saturn_orchestrator.errors import UsageError
+    from saturn_orchestrator.topology.schema import near
+
+    if not services:
+        return hosts, None
+    known = tuple(dict.fromkeys(service.name for host in hosts for service in host.services))
+    for name in services:
+        if name not in known:
+            listing = f"services of these hosts: {', '.join(known) or 'none'}"
+            raise UsageError(
+                f"unknown service: {name}", code="unknown_service", notes=(listing,), hint=near(name, known)
+            )
+    wanted = frozenset(services)
+    return tuple(host for host in hosts if wanted & {service.name for service in host.services}), wanted
+
+
+def revisions(hosts: tuple[Host, ...], revision: str) -> dict[str, str]:
+    """The same revision for every host; nothing when none is named."""
+    return {host.name: revision for host in hosts} if revision else {}
+
+
+def retried(selection: Selection, topology: Topology, word: str) -> tuple[Host, ...]:
+    """The hosts that did not succeed in a former run, of those that were chosen, if any were.
+
+    Raises:
+        UsageError: there is no such run, or all its hosts succeeded.
+    """
+    from saturn_orchestrator.app.show import run_named
+    from saturn_orchestrator.errors import UsageError
+
+    run = run_named(word, records())
+    failed = [name for name, host in run.hosts.items() if not host.status.is_success]
+    hosts = tuple(host for host in selection.of(topology, default_all=True) if host.name in failed)
+    if not hosts:
+        raise UsageError(
+            f"no host of run {run.run} is left to try again", code="no_hosts_chosen", hint=f"saturn show {run.run}"
+        )
+    return hosts
+
+
+def duration(_: click.Context, __: click.Parameter, value: str) -> float:
+    """`90`, `90s`, `10m`, `2h` and `7d` as seconds."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd]?)", value.strip())
     if not found:
         raise click.BadParameter(f"{value!r} is not a duration such as 90s, 10m or 2h")
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
 
 
 link_patience_option = click.option(
     "--link-patience",
     "link_patience_s",
-    callback=_seconds,
+    callback=duration,
     default="10m",
     show_default=True,
     metavar="TIME",

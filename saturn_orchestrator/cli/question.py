@@ -12,6 +12,8 @@ from saturn_orchestrator.errors import UsageError
 _ANSWERS = {
     "y": Answer.YES,
     "yes": Answer.YES,
+    "d": Answer.DIFF,
+    "diff": Answer.DIFF,
     "a": Answer.ALL,
     "all": Answer.ALL,
     "q": Answer.QUIT,

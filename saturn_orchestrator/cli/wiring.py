@@ -7,15 +7,16 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from saturn_orchestrator.app.attach import Attach, Attached, Watch, attach
+from saturn_orchestrator.app.catch_up import checking, look
 from saturn_orchestrator.app.consent import Answer
-from saturn_orchestrator.app.deploy import Deploy, Ports, deploy
+from saturn_orchestrator.app.deploy import Deploy, Ports, Propose, deploy, proposed
 from saturn_orchestrator.cli.question import ask
 from saturn_orchestrator.errors import Unreachable
 from saturn_orchestrator.journal import Journal, Records, journal_file
@@ -23,16 +24,18 @@ from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.report.documents import dump, run_document, runs_document
 from saturn_orchestrator.report.live import LiveView
 from saturn_orchestrator.report.plain import PlainView
-from saturn_orchestrator.report.plan_view import plan_text
+from saturn_orchestrator.report.plan_view import diff_text, plan_text
 from saturn_orchestrator.report.problems import problem_text
 from saturn_orchestrator.report.style import Screen, can_redraw, console, show, silence, unbroken, verbatim
 from saturn_orchestrator.report.summary import summary
 from saturn_orchestrator.rollout.runner import Stop
 from saturn_orchestrator.rollout.sinks import Sink
+from saturn_orchestrator.session.base import OpenSession
 from saturn_orchestrator.session.dial import open_session
 from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.state.outcome import EXIT_FAILED, EXIT_UNREACHABLE, combined, outcome
-from saturn_orchestrator.topology.model import login_name
+from saturn_orchestrator.state.standing import Deferred
+from saturn_orchestrator.topology.model import Host, Topology, login_name
 
 _STOPPING = "stopping: what runs ends after the service in hand; Ctrl-C again leaves the nodes to go on by themselves"
 
@@ -70,7 +73,12 @@ class Terminal:
     async def ask(self, plan: HostPlan) -> Answer:
         """The question for one host, which it names."""
         with self.view.hold():
-            return await ask(f"Deploy {plan.host}? [y]es / [N]o / [a]ll remaining / [q]uit: ")
+            return await ask(f"Deploy {plan.host}? [y]es / [N]o / [d]iff / [a]ll remaining / [q]uit: ")
+
+    def show_text(self, text: str) -> None:
+        """Lines that a person asked to see, as they are, above whatever is redrawn."""
+        with self.view.hold():
+            show(self.screen, diff_text(text))
 
     def say(self, sentence: str) -> None:
         """A sentence of saturn's own between the lines. It may end with a command, so it is never broken."""
@@ -84,20 +92,28 @@ class Terminal:
                 show(self.screen, verbatim(text, "dim"))
 
 
-def run_deploy(order: Deploy, *, yes: bool, as_json: bool, verbose: bool) -> int:
+def run_deploy(order: Deploy, *, yes: bool, as_json: bool, verbose: bool, propose: Propose = proposed) -> int:
     """Deploy, print the summary (or the document), and return the exit code."""
     terminal = Terminal.of(verbose=verbose)
+    return asyncio.run(_deployed(order, terminal, open_session, propose, asks=not yes, as_json=as_json))
+
+
+async def _deployed(
+    order: Deploy, terminal: Terminal, dial: OpenSession, propose: Propose, *, asks: bool, as_json: bool
+) -> int:
     stop = Stop()
     journal = Journal(journal_file(os.environ), str(order.topology.file), terminal.say)
     ports = Ports(
-        open_session=open_session,
+        open_session=dial,
         show=terminal.show,
-        ask=None if yes else terminal.ask,
+        show_text=terminal.show_text,
+        say=terminal.say,
+        ask=terminal.ask if asks else None,
         sinks=(journal, terminal.view),
         stop=stop,
         trace=terminal.trace,
     )
-    state = asyncio.run(_interruptible(deploy(order, ports), stop, terminal))
+    state = await _interruptible(deploy(order, ports, propose), stop, terminal)
     verdict = outcome(state)
     is_told = True
     if as_json:
@@ -106,6 +122,57 @@ def run_deploy(order: Deploy, *, yes: bool, as_json: bool, verbose: bool) -> int
         show(console(sys.stdout), summary(state, verdict))
     _say_what_runs((state,), terminal)
     return verdict.exit_code if is_told else verdict.exit_code or EXIT_FAILED
+
+
+def run_catch_up(
+    topology: Topology,
+    hosts: Sequence[Host],
+    memory: Records,
+    link_patience_s: float,
+    *,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    """Deploy what waits for hosts that are back, print the summary (or the document), and return the exit code."""
+    terminal = Terminal.of(verbose=verbose)
+    known = {host.name: memory.deferred(host.name) for host in hosts}
+    waiting = {name: each for name, each in known.items() if each}
+    return asyncio.run(_caught_up(topology, hosts, waiting, terminal, link_patience_s, as_json=as_json))
+
+
+async def _caught_up(
+    topology: Topology,
+    hosts: Sequence[Host],
+    waiting: Mapping[str, Deferred],
+    terminal: Terminal,
+    link_patience_s: float,
+    *,
+    as_json: bool,
+) -> int:
+    found = await look(waiting, hosts, open_session)
+    for name, error in found.away.items():
+        terminal.say(f"{name} is still away, and {waiting[name].revision[:8]} waits for it: {error.message}")
+    if not waiting:
+        terminal.say("nothing was deferred for these hosts")
+    away = [error.exit_code for error in found.away.values()]
+    if not found.back:
+        return combined(away)
+    order = Deploy(
+        topology,
+        tuple(host for host in hosts if host.name in found.back),
+        person(),
+        machine(),
+        revisions={name: waiting[name].revision for name in found.back},
+        batches=topology.rollout.batches,
+        max_failures=topology.rollout.max_failures,
+        confirmed={name: waiting[name].by for name in found.back},
+        link_patience_s=link_patience_s,
+    )
+    dial = found.opening(open_session)
+    code = await _deployed(
+        order, terminal, dial, lambda planner: checking(planner, waiting), asks=False, as_json=as_json
+    )
+    return combined((code, *away))
 
 
 def run_attach(order: Attach, inventory: Path, *, as_json: bool, verbose: bool) -> int:

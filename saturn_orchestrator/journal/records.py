@@ -9,11 +9,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from saturn_orchestrator.events import Event
+from saturn_orchestrator.events import Event, HostDeferred, now
 from saturn_orchestrator.journal.database import is_damage, opened, set_aside
-from saturn_orchestrator.journal.rows import FINAL, OPEN, journalled_events, record, replayed
+from saturn_orchestrator.journal.rows import FINAL, OPEN, ORDERED, journalled_events, record, replayed
 from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.state.record import RunRecord
+from saturn_orchestrator.state.standing import Deferred
 
 T = TypeVar("T")
 
@@ -49,6 +50,19 @@ class Records:
         nothing: tuple[tuple[str, str], ...] = ()
         found = self._asked(lambda database: tuple(database.execute(query, (host,))), nothing)
         return found[0] if found else ("", "")
+
+    def deferred(self, host: str) -> Deferred | None:
+        """What waits for the host to be back; None when nothing does, or a newer run of the host took its place."""
+        query = (
+            "SELECT run FROM (SELECT run, status FROM hosts WHERE host = ? AND status IN"
+            " (SELECT value FROM json_each(?)) ORDER BY run DESC LIMIT 1) WHERE status = 'deferred'"
+        )
+        run = next(iter(self._names(query, (host, ORDERED))), "")
+        said = [event for name, event in self.events_of(run, host) if isinstance(event, HostDeferred)] if run else []
+        if not said or said[-1].expires_at <= now():
+            return None
+        last = said[-1]
+        return Deferred(run, last.by, last.at, last.revision, last.revision_before, last.services, last.expires_at)
 
     def matching(self, beginning: str) -> tuple[str, ...]:
         """The runs whose id begins so, newest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saturn_orchestrator.events import STAGES, Facts, ServiceFact
+from saturn_orchestrator.events import STAGES, Facts, Plan, ServiceChange, ServiceFact
 from saturn_orchestrator.plan.model import Action, Change, HostPlan, Wanted
 
 # Files that tell saturn or a person something, but never a container.
@@ -10,7 +10,16 @@ _NOT_CONFIGURATION = frozenset({"service.yaml", "healthcheck.sh"})
 _DOCUMENTS = (".md", ".txt", ".example", ".sample")
 
 
-def build_plan(facts: Facts, services: tuple[str, ...], wanted: Wanted, *, resume: bool = False) -> HostPlan:
+def build_plan(
+    facts: Facts,
+    services: tuple[str, ...],
+    wanted: Wanted,
+    *,
+    resume: bool = False,
+    foreseen: Plan | None = None,
+    sent: int = 0,
+    restores: str = "",
+) -> HostPlan:
     """The plan of one host.
 
     Args:
@@ -18,9 +27,18 @@ def build_plan(facts: Facts, services: tuple[str, ...], wanted: Wanted, *, resum
         services: the names the topology assigns to the host, in deploy order.
         wanted: the revision to reach and what differs between it and the node's.
         resume: the run continues where the last one stopped.
+        foreseen: what the node found when it compared its containers with the wanted files; without it the changes are
+            what git alone tells.
+        sent: bytes of the bundle that SATURN sends.
+        restores: the run whose images come back, "" for none.
     """
     standing = {service.name: service for service in facts.services}
     completed = _completed(facts, services, wanted) if resume else frozenset()
+    if foreseen and foreseen.is_foreseen:
+        changes = tuple(_foreseen(each, wanted, each.service in completed) for each in foreseen.changes)
+    else:
+        changes = tuple(_change(name, standing.get(name), wanted, name in completed) for name in services)
+    removed = {change.service for change in changes if change.action is Action.REMOVE}
     return HostPlan(
         host=facts.host,
         revision_before=facts.revision,
@@ -28,10 +46,29 @@ def build_plan(facts: Facts, services: tuple[str, ...], wanted: Wanted, *, resum
         branch=wanted.branch,
         subject=wanted.subject,
         commits=wanted.commits,
-        changes=tuple(_change(name, standing.get(name), wanted, name in completed) for name in services),
+        changes=changes,
         warnings=_warnings(facts, services, wanted),
         resume_stage=_resume_stage(facts, wanted) if resume else "",
+        steps=wanted.steps,
+        digest=foreseen.digest if foreseen else "",
+        is_foreseen=bool(foreseen and foreseen.is_foreseen),
+        orphans=tuple(name for name in facts.orphans if name not in removed),
+        sent=sent,
+        restores=restores,
     )
+
+
+def _foreseen(change: ServiceChange, wanted: Wanted, is_completed: bool) -> Change:
+    """The node's own word; of git only which files stand behind it."""
+    action = Action(change.action) if change.action in set(Action) else Action.UNKNOWN
+    if is_completed and action is Action.UNCHANGED:
+        return Change(change.service, Action.COMPLETED, "completed before the failure")
+    reason = "; ".join(change.reasons)
+    files = [path for path in wanted.moved_files(change.service) or () if is_configuration(path)]
+    unnamed = [path.rsplit("/", 1)[-1] for path in files if path.rsplit("/", 1)[-1] not in reason]
+    if action is Action.RECREATE and unnamed:
+        reason += f" ({', '.join(unnamed[:3])}{f' and {len(unnamed) - 3} more' if len(unnamed) > 3 else ''})"
+    return Change(change.service, action, reason, change.images, change.ports, change.downtime)
 
 
 def _change(name: str, fact: ServiceFact | None, wanted: Wanted, is_completed: bool) -> Change:
@@ -80,6 +117,12 @@ def _resume_stage(facts: Facts, wanted: Wanted) -> str:
 
 def _warnings(facts: Facts, services: tuple[str, ...], wanted: Wanted) -> tuple[str, ...]:
     found = [f"{name} has uncommitted changes on SATURN: they are not deployed" for name in wanted.uncommitted]
+    if wanted.unpushed:
+        commits = "1 commit is" if wanted.unpushed == 1 else f"{wanted.unpushed} commits are"
+        found.append(f"{commits} not pushed: SATURN sends them to the node, origin does not have them")
+    if wanted.left and facts.revision:
+        lost = "1 commit of the node's revision is" if wanted.left == 1 else f"{wanted.left} commits of the node's are"
+        found.append(f"{lost} not in the wanted one: this goes back, or history was rewritten")
     if facts.dirty:
         found.append(f"the checkout was changed by hand ({', '.join(facts.dirty[:3])}): prepare will refuse it")
     for service in facts.services:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from saturn_orchestrator.errors import SessionError
+from saturn_orchestrator.events import ImageChange
+
 
 class Action(StrEnum):
     """What a deploy would do to a service."""
@@ -12,39 +15,61 @@ class Action(StrEnum):
     CREATE = "create"
     RECREATE = "recreate"
     START = "start"
+    REMOVE = "remove"
     UNCHANGED = "unchanged"
     COMPLETED = "completed"  # a resumed run passes over it
+    INVALID = "invalid"  # compose refuses its files: validate will block
+    UNKNOWN = "unknown"  # an action of a newer executor
 
     @property
     def touches_containers(self) -> bool:
-        """Whether containers of the service would be created, replaced or started."""
-        return self in {Action.CREATE, Action.RECREATE, Action.START}
+        """Whether containers of the service would be created, replaced, removed or started."""
+        return self in {Action.CREATE, Action.RECREATE, Action.START, Action.REMOVE}
 
 
 @dataclass(frozen=True)
 class Change:
-    """One line of a plan: a service, what would be done to it, and why."""
+    """One line of a plan: a service, what would be done to it, and why.
+
+    images: old to new. ports: those newly published. downtime: something that runs now is stopped for it.
+    """
 
     service: str
     action: Action
     reason: str = ""
+    images: tuple[ImageChange, ...] = ()
+    ports: tuple[str, ...] = ()
+    downtime: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """A commit that would be applied: its full hash, who wrote it, the first line of its message."""
+
+    revision: str
+    author: str
+    subject: str
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What git wants a host to reach.
 
-    commits: how many commits the node lacks; None when SATURN does not know the node's revision.
+    commits: how many commits the node lacks; None when SATURN does not know the node's revision. steps: the newest of
+    them. left: how many commits of the node the wanted revision lacks: history was rewritten, or this goes back.
     moved: for each service the files that differ between both revisions; None when that is unknown, too.
-    uncommitted: services with work on SATURN that nobody committed.
+    uncommitted: services with work on SATURN that nobody committed. unpushed: commits that origin lacks.
     """
 
     revision: str
     branch: str
     subject: str = ""
     commits: int | None = None
+    steps: tuple[Step, ...] = ()
+    left: int = 0
     moved: tuple[tuple[str, tuple[str, ...]], ...] | None = None
     uncommitted: tuple[str, ...] = ()
+    unpushed: int = 0
 
     def moved_files(self, service: str) -> tuple[str, ...] | None:
         """The files of the service that differ; empty when its folder is the same; None when nobody can tell."""
@@ -55,7 +80,10 @@ class Wanted:
 class HostPlan:
     """What a run would do to one host.
 
-    revision_before is "" on a first deploy. commits: see Wanted. resume_stage: where a resume continues, else "".
+    revision_before is "" on a first deploy. commits, steps: see Wanted. resume_stage: where a resume continues.
+    digest: binds a consent to this plan, "" when the node told none. is_foreseen: whether the node compared its own
+    containers with the wanted files; else the changes are what git alone tells. orphans: services that are assigned to
+    the host no more and stay. sent: bytes of the bundle that SATURN sends. restores: the run whose images come back.
     """
 
     host: str
@@ -67,6 +95,12 @@ class HostPlan:
     changes: tuple[Change, ...]
     warnings: tuple[str, ...] = ()
     resume_stage: str = ""
+    steps: tuple[Step, ...] = ()
+    digest: str = ""
+    is_foreseen: bool = False
+    orphans: tuple[str, ...] = ()
+    sent: int = 0
+    restores: str = ""
 
     def count(self, action: Action) -> int:
         """How many services the action concerns."""
@@ -75,4 +109,19 @@ class HostPlan:
     @property
     def changes_anything(self) -> bool:
         """Whether the run would move the revision or touch a container."""
-        return self.revision_before != self.revision_after or any(c.action.touches_containers for c in self.changes)
+        return self.revision_before != self.revision_after or bool(self.touched)
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """The services whose containers the run would touch."""
+        return tuple(change.service for change in self.changes if change.action.touches_containers)
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """The plan of a host, or why there is none. diff: the differences of its files, where they were asked for."""
+
+    host: str
+    plan: HostPlan | None = None
+    error: SessionError | None = None
+    diff: str = ""

@@ -6,8 +6,8 @@ from saturn_orchestrator.events import NodeOrder, ServiceOrder
 from saturn_orchestrator.topology.model import Host, Service
 
 
-def node_order(host: Host) -> NodeOrder:
-    """The part of a request that is the same for every request to this host."""
+def node_order(host: Host, chosen: frozenset[str] | None = None) -> NodeOrder:
+    """The part of a request that is the same for every request to this host. chosen: only these services, if given."""
     return NodeOrder(
         host=host.name,
         root=host.root,
@@ -17,7 +17,9 @@ def node_order(host: Host) -> NodeOrder:
         compose=host.compose.command,
         pull=host.compose.pull,
         up_timeout_s=host.compose.up_timeout_s,
-        services=tuple(_service_order(service) for service in host.services),
+        services=tuple(_service_order(each) for each in host.services if chosen is None or each.name in chosen),
+        source=host.git.source,
+        assigned=tuple(service.name for service in host.services),
     )
 
 

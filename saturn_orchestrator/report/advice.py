@@ -9,6 +9,10 @@ def next_command(host: HostState) -> str:
     """What a person should type about this host; "" when it succeeded. A hint that came with the error goes first."""
     if host.status.is_success:
         return ""
+    if host.status is Status.DEFERRED:
+        return f"saturn catch-up --hosts {host.host}   # once it is back; or leave that to a timer"
+    if host.status is Status.ROLLED_BACK:  # what failed is gone, so there is nothing to resume
+        return f"saturn deploy --hosts {host.host}   # once it is mended"
     if host.error and host.error.hint:
         return host.error.hint
     if host.left and host.left.hint:

@@ -8,14 +8,14 @@ from dataclasses import asdict
 from typing import Any
 
 from saturn_orchestrator.errors import InventoryFinding
-from saturn_orchestrator.events import Event, Facts, Finding, encode
-from saturn_orchestrator.plan.model import HostPlan
+from saturn_orchestrator.events import DeploymentFact, Event, Facts, Finding, ImageChange, ServiceFact, encode
+from saturn_orchestrator.plan.model import Change, HostPlan, Prospect
 from saturn_orchestrator.report.advice import next_command
 from saturn_orchestrator.report.times import host_duration_s, run_duration_s
 from saturn_orchestrator.state.model import HostError, HostState, RunState
 from saturn_orchestrator.state.outcome import Outcome
 from saturn_orchestrator.state.record import RunRecord
-from saturn_orchestrator.state.standing import Standing
+from saturn_orchestrator.state.standing import Deferred, Standing
 
 VERSION = 1
 """Raised when a key goes away or changes its meaning. New keys do not raise it."""
@@ -120,15 +120,35 @@ def _standing(standing: Standing) -> Document:
         "observed_at": standing.observed_at or None,
         "revision": (facts.revision or None) if facts else None,
         "behind": standing.behind,
+        "ahead": standing.ahead,
+        "stale": facts.stale if facts else None,
         "stage": (facts.stage or None) if facts else None,
         "last_run": _last_run(facts),
-        "services": {each.name: {"state": each.state, "health": each.health} for each in facts.services}
-        if facts
-        else {},
+        "services": {each.name: _service(each) for each in facts.services} if facts else {},
         "lock": asdict(facts.lock) if facts and facts.lock else None,
         "tailnet": None,
-        "error": {"code": error.code, "message": error.message, "hint": error.hint or None} if error else None,
+        "orphans": list(facts.orphans) if facts else [],
+        "deployments": [_deployment(each) for each in facts.deployments] if facts else [],
+        "deferred": _deferred(standing.deferred) if standing.deferred else None,
+        "error": _reason(error.code, error.message, error.hint) if error else None,
     }
+
+
+def _service(service: ServiceFact) -> Document:
+    return {"state": service.state, "health": service.health, "drift": list(service.drift)}
+
+
+def _deployment(deployment: DeploymentFact) -> Document:
+    return {**asdict(deployment), "services": list(deployment.services)}
+
+
+def _deferred(deferred: Deferred) -> Document:
+    known = {name: value or None for name, value in asdict(deferred).items()}
+    return {**known, "services": list(deferred.services)}
+
+
+def _reason(code: str, message: str, hint: str) -> Document:
+    return {"code": code, "message": message, "hint": hint or None}
 
 
 def _last_run(facts: Facts | None) -> Document | None:
@@ -155,25 +175,53 @@ def validation_document(file: str, hosts: int, services: int, findings: Sequence
     }
 
 
-def plan_document(*plans: HostPlan) -> Document:
-    """What `plan --json` prints: the plans of the hosts, in their order."""
-    return {"version": VERSION, "hosts": {plan.host: _plan(plan) for plan in plans}}
+def plan_document(prospects: Sequence[Prospect]) -> Document:
+    """What `plan --json` prints: the plans of the hosts, in their order, or why a host has none."""
+    return {"version": VERSION, "hosts": {each.host: _prospect(each) for each in prospects}}
+
+
+def _prospect(prospect: Prospect) -> Document:
+    plan, error = prospect.plan, prospect.error
+    return {
+        **_plan(plan or HostPlan(prospect.host, "", "", "", "", None, ())),
+        "has_changes": plan.changes_anything if plan else None,
+        "diff": prospect.diff or None,
+        "error": _reason(error.code, error.message, error.hint) if error else None,
+    }
 
 
 def _plan(plan: HostPlan) -> Document:
     return {
         "revision_before": plan.revision_before or None,
-        "revision_after": plan.revision_after,
-        "branch": plan.branch,
-        "subject": plan.subject,
+        "revision_after": plan.revision_after or None,
+        "branch": plan.branch or None,
+        "subject": plan.subject or None,
         "commits": plan.commits,
+        "steps": [asdict(step) for step in plan.steps],
+        "digest": plan.digest or None,
+        "is_foreseen": plan.is_foreseen,
         "resume_stage": plan.resume_stage or None,
-        "changes": [
-            {"service": change.service, "action": str(change.action), "reason": change.reason}
-            for change in plan.changes
-        ],
+        "changes": [_change(change) for change in plan.changes],
+        "orphans": list(plan.orphans),
+        "sent_bytes": plan.sent,
         "warnings": list(plan.warnings),
     }
+
+
+def _change(change: Change) -> Document:
+    return {
+        "service": change.service,
+        "action": str(change.action),
+        "reason": change.reason or None,
+        "images": [_image(image) for image in change.images],
+        "ports": list(change.ports),
+        "downtime": change.downtime,
+    }
+
+
+def _image(image: ImageChange) -> Document:
+    known = {name: value or None for name, value in asdict(image).items() if name != "size"}
+    return {**known, "size": None if image.size < 0 else image.size}
 
 
 def dump(document: Document) -> str:

@@ -93,6 +93,13 @@ WORDS: dict[type, _Words] = {
     events.SessionOpened: lambda _, __: Said("connected"),
     events.HostPlanned: lambda event, _: Said(f"planned {revision_move(event.revision_before, event.revision_after)}"),
     events.HostConfirmed: lambda event, _: Said(f"confirmed by {event.by}"),
+    events.HostQueued: lambda event, _: Said(f"waits for its batch, {event.batch} of {event.batches}"),
+    events.HostSkipped: _final("skipped"),
+    events.HostDeferred: lambda event, _: Said(
+        f"deferred: {short_revision(event.revision)} waits for it until {event.expires_at}",
+        "deferred",
+        is_milestone=True,
+    ),
     events.HostDeclined: lambda _, __: Said("declined", "declined", is_milestone=True),
     events.HostCancelled: lambda _, __: Said("cancelled", "cancelled", is_milestone=True),
     events.HostUnreachable: _final("unreachable"),

@@ -15,6 +15,7 @@ from saturn_orchestrator.report.style import (
     age_text,
     counted,
     short_revision,
+    span_text,
     tally,
     verbatim,
     word_text,
@@ -22,7 +23,7 @@ from saturn_orchestrator.report.style import (
 from saturn_orchestrator.report.tables import FirstFitting, Row, table
 from saturn_orchestrator.report.times import seconds_between
 from saturn_orchestrator.state.model import HostError
-from saturn_orchestrator.state.standing import Standing
+from saturn_orchestrator.state.standing import Deferred, Standing
 
 _FOLDED = {"revision": 10, "last run": 12, "services": 15}
 _SEVERITIES = {"offline": "note", "unreachable": "warning"}
@@ -83,8 +84,11 @@ def _reachability(standing: Standing, now: str) -> Text:
 def _revision(standing: Standing) -> str:
     if standing.facts is None:
         return "-"
-    behind = f", {standing.behind} behind" if standing.behind else ""
-    return short_revision(standing.facts.revision) + behind
+    away = [f"{count} {word}" for count, word in ((standing.behind, "behind"), (standing.ahead, "ahead")) if count]
+    if standing.source == "live" and standing.facts.revision and standing.behind is None:
+        away.append("unknown here")
+    away += ["stale"] if standing.facts.stale else []
+    return ", ".join((short_revision(standing.facts.revision), *away))
 
 
 def _last_run(facts: Facts | None, now: str) -> str:
@@ -102,18 +106,48 @@ def _services(services: Sequence[ServiceFact]) -> str:
         return f"{len(services)} unknown"
     parts = [f"{states['running']}/{len(services)} running"]
     parts += [f"{health[word]} {word}" for word in ("healthy", "starting", "unhealthy") if health[word]]
-    return ", ".join(parts)
+    drifted = sum(bool(service.drift) for service in services)
+    return ", ".join((*parts, *([f"{drifted} drifted"] if drifted else ())))
 
 
 def _blocks(standing: Standing, now: str) -> list[list[Text]]:
     blocks = [_error_block(standing, standing.error, now)] if standing.error else []
-    if standing.facts is None:
+    blocks += [_deferred_block(standing.host, standing.deferred, now)] if standing.deferred else []
+    facts = standing.facts
+    if facts is None:
         return blocks
     blocks += [
-        problem_block(problem.code, problem.message, standing.host, hint=problem.hint)
-        for problem in standing.facts.problems
+        problem_block(problem.code, problem.message, standing.host, hint=problem.hint) for problem in facts.problems
     ]
-    return [*blocks, _lock_block(standing.host, standing.facts.lock, now)] if standing.facts.lock else blocks
+    blocks += [_drift_block(standing.host, service) for service in facts.services if service.drift]
+    blocks += [_stale_block(standing.host)] if facts.stale else []
+    blocks += [_orphans_block(standing.host, facts.orphans)] if facts.orphans else []
+    return [*blocks, _lock_block(standing.host, facts.lock, now)] if facts.lock else blocks
+
+
+def _deferred_block(host: str, deferred: Deferred, now: str) -> list[Text]:
+    said = age_text(seconds_between(deferred.at, now))
+    left = seconds_between(now, deferred.expires_at)
+    until = f"good for {span_text(left)} more" if left is not None else "expired"
+    message = f"{short_revision(deferred.revision)} waits for {host}, confirmed by {deferred.by} {said}, {until}"
+    return problem_block("deferred", message, host, severity="note", hint=f"saturn catch-up --hosts {host}")
+
+
+def _drift_block(host: str, service: ServiceFact) -> list[Text]:
+    message = f"{service.name} is not as its last deploy left it: {'; '.join(service.drift)}"
+    place = f"{host}, {service.name}"
+    return problem_block("drift", message, place, severity="warning", hint=f"saturn plan --hosts {host}")
+
+
+def _stale_block(host: str) -> list[Text]:
+    message = f"{host} could not ask origin when it was last deployed to"
+    return problem_block("stale", message, host, severity="warning", hint=f"saturn deploy --hosts {host}")
+
+
+def _orphans_block(host: str, orphans: Sequence[str]) -> list[Text]:
+    message = f"still there, and assigned to {host} no more: {', '.join(orphans)}"
+    hint = f"saturn plan --hosts {host} --prune   # then deploy so, or assign them again"
+    return problem_block("orphans", message, host, severity="note", hint=hint)
 
 
 def _error_block(standing: Standing, error: HostError, now: str) -> list[Text]:

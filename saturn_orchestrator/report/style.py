@@ -135,6 +135,10 @@ LOOKS: Mapping[str, Look] = {
     "declined": Look("-", "dim"),
     "cancelled": Look("-", "yellow"),
     "skipped": Look("-", "dim"),
+    "deferred": Look("!", "yellow"),
+    "rolled_back": Look("✘", "bold yellow"),
+    "restored": Look("<", "yellow"),
+    "removed": Look("-", "red"),
     # outcomes of a run
     "success": Look("✔", "green"),
     "partial": Look("!", "yellow"),
@@ -147,6 +151,9 @@ LOOKS: Mapping[str, Look] = {
     "create": Look("+", "green"),
     "recreate": Look("~", "yellow"),
     "start": Look(">", "cyan"),
+    "remove": Look("-", "red"),
+    "invalid": Look("✘", "bold red"),
+    "unknown": Look("?", "yellow"),
     "completed": Look("-", "dim"),
     # how loud a line is
     "error": Look("✘", "bold red"),
@@ -203,16 +210,27 @@ def duration_text(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def size_text(size: int) -> str:
+    """`740 B`, `3.4 kB`, `82 MB`: decimal units, as docker shows them."""
+    power = min((len(str(size)) - 1) // 3, 4)
+    amount = size / 1000**power
+    digits = 1 if power and amount < 9.95 else 0
+    return f"{amount:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
 def age_text(seconds: float | None) -> str:
     """`just now`, `12 s ago`, `5 min ago`, `3 h ago`, `2 days ago`; `-` for no age."""
     if seconds is None:
         return "-"
-    if seconds < 5:
-        return "just now"
+    return "just now" if seconds < 5 else f"{span_text(seconds)} ago"
+
+
+def span_text(seconds: float) -> str:
+    """A span in its largest unit: `12 s`, `5 min`, `3 h`, `2 days`."""
     if seconds < 60:
-        return f"{int(seconds)} s ago"
+        return f"{int(seconds)} s"
     if seconds < 3600:
-        return f"{int(seconds // 60)} min ago"
+        return f"{int(seconds // 60)} min"
     if seconds < 48 * 3600:
-        return f"{int(seconds // 3600)} h ago"
-    return f"{int(seconds // 86400)} days ago"
+        return f"{int(seconds // 3600)} h"
+    return f"{int(seconds // 86400)} days"

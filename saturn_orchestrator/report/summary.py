@@ -27,10 +27,10 @@ from saturn_orchestrator.state.model import HostError, HostState, RunState, Stat
 from saturn_orchestrator.state.outcome import Outcome
 
 _STATUS_ORDER = tuple(Status)
-_SERVICE_ORDER = ("changed", "unchanged", "skipped", "failed", "working", "pending")
+_SERVICE_ORDER = ("changed", "unchanged", "removed", "restored", "skipped", "failed", "working", "pending")
 _FOLDED = {"services": 22}
 
-_BROKEN = frozenset({Status.FAILED, Status.BLOCKED, Status.LOST})
+_BROKEN = frozenset({Status.FAILED, Status.BLOCKED, Status.LOST, Status.ROLLED_BACK})
 _QUIET = frozenset(status for status in Status if not status.is_success) - _BROKEN
 """Statuses that one line explains: nothing broke on the node."""
 
@@ -38,6 +38,7 @@ _MEANINGS = {
     Status.UNREACHABLE: "could not be reached",
     Status.DECLINED: "was declined, nothing was touched",
     Status.SKIPPED: "was not started",
+    Status.DEFERRED: "is away, and what was confirmed for it waits",
     Status.CONFIRMED: "was given the order and has not answered yet",
     Status.RUNNING: "goes on by itself",
 }
@@ -116,6 +117,8 @@ def _failure_block(host: HostState) -> list[Text]:
     error = host.error or HostError(host.status, f"{host.host} is {host.status}")
     files = {"log": host.log, "diagnostics": host.diagnostics}
     notes = [f"{label} {path}" for label, path in files.items() if path]
+    if host.status is Status.ROLLED_BACK:
+        notes.insert(0, f"rolled back: what this run touched is as it was at {short_revision(host.revision_after)}")
     hint = next_command(host)
     return problem_block(error.code, error.message, place(host), evidence=error.tail, notes=notes, hint=hint)
 

@@ -1,5 +1,6 @@
-"""The git repository on SATURN, asked read-only: which revision is wanted, and what lies between two."""
+"""The git repository on SATURN, asked read-only: which revision is wanted, what lies between two, what a node lacks."""
 
-from saturn_orchestrator.repository.git import Commit, Repository
+from saturn_orchestrator.repository.bundle import thin_bundle
+from saturn_orchestrator.repository.git import Commit, Distance, Repository
 
-__all__ = ["Commit", "Repository"]
+__all__ = ["Commit", "Distance", "Repository", "thin_bundle"]

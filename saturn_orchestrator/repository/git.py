@@ -16,10 +16,19 @@ _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit: its full hash and the first line of its message."""
+    """A commit: its full hash, the first line of its message, and who wrote it."""
 
     revision: str
     subject: str
+    author: str = ""
+
+
+@dataclass(frozen=True)
+class Distance:
+    """What lies between two commits that are known here: how many commits each has that the other lacks."""
+
+    behind: int
+    ahead: int
 
 
 class Repository:
@@ -56,12 +65,49 @@ class Repository:
                 hint=f"move inventory/ up, out of {prefix.strip()}, and say in `layout` where services lie",
             )
 
-    async def count(self, before: str, after: str) -> int | None:
-        """How many commits `after` has that `before` lacks; None when `before` is unknown here."""
-        if not _SHA.fullmatch(before):
+    async def distance(self, present: str, wanted: str) -> Distance | None:
+        """How far `present` is behind `wanted`, and how far ahead; None when `present` is unknown here."""
+        if not _SHA.fullmatch(present):
             return None
-        status, out, _ = await self._git("rev-list", "--count", f"{before}..{after}", "--")
-        return int(out) if status == 0 else None
+        status, out, _ = await self._git("rev-list", "--left-right", "--count", f"{wanted}...{present}", "--")
+        return Distance(*map(int, out.split())) if status == 0 else None
+
+    async def commits(self, before: str, after: str, limit: int) -> tuple[Commit, ...]:
+        """The newest commits that `after` has and `before` (both known here) lacks, newest first."""
+        options = ("--format=%H%x00%an%x00%s", f"--max-count={limit}", f"{before}..{after}")
+        _, out, _ = await self._git("log", *options, "--")
+        lines = (line.split("\0", 2) for line in out.splitlines() if line.count("\0") >= 2)
+        return tuple(Commit(revision, subject, author) for revision, author, subject in lines)
+
+    async def unpushed(self, revision: str, branch: str) -> int | None:
+        """How many commits of the revision no branch of origin had when it was last asked; None when nobody knows."""
+        status, _, _ = await self._git("rev-parse", "--verify", "--quiet", f"refs/remotes/origin/{branch}")
+        if status != 0:
+            return None
+        _, out, _ = await self._git("rev-list", "--count", revision, "--not", "--remotes=origin", "--")
+        return int(out or 0)
+
+    async def diff(self, before: str, after: str, folders: Sequence[str]) -> str:
+        """The differences of the folders between two commits that are known here, as git prints them."""
+        base = before or (await self._git("hash-object", "-t", "tree", os.devnull))[1].strip()
+        return (await self._git("diff", "--no-color", "--no-ext-diff", "--stat", "-p", base, after, "--", *folders))[1]
+
+    async def tell(self, *words: str) -> str:
+        """A git command that must succeed; its output.
+
+        Raises:
+            RepositoryError: it did not.
+        """
+        status, out, err = await self._git(*words)
+        if status != 0:
+            raise RepositoryError(f"git {words[0]} failed", place=str(self.folder), notes=(err.strip(),))
+        return out
+
+    async def knows(self, revision: str) -> bool:
+        """Whether the full hash names a commit of this clone."""
+        if not _SHA.fullmatch(revision):
+            return False
+        return (await self._git("cat-file", "-e", f"{revision}^{{commit}}"))[0] == 0
 
     async def moved_files(self, before: str, after: str) -> tuple[str, ...]:
         """The files that differ between two commits known here, as paths from the root of the repository."""

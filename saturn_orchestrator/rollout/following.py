@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
+from typing import TypeGuard
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, HostKeyRejected, SessionError, SessionLost
@@ -48,10 +49,16 @@ class Link:
 class Following:
     """Follows one run. It only posts events; it owns no state of the run but how far it was heard."""
 
-    def __init__(self, host: Host, request: Request, link: Link, outbox: Outbox, session: Session | None) -> None:
-        """`request`: run or follow, after the last seq that is known here. `session` is used while it lasts."""
+    def __init__(
+        self, host: Host, request: Request, link: Link, outbox: Outbox, session: Session | None, bundle: bytes = b""
+    ) -> None:
+        """`request`: run or follow, after the last seq that is known here. `session` is used while it lasts.
+
+        bundle: what goes with a request to run.
+        """
         self._host = host
         self._request = request
+        self._bundle = bundle
         self._link = link
         self._outbox = outbox
         self._told: Session | None = None
@@ -64,13 +71,16 @@ class Following:
         self._noise = 0
         self._heard = 0
         self._heard_at = time.monotonic()
+        self._greeting: events.Hello | None = None
+        self.is_stale = False
         self.session = session
         self.seq = request.after
 
     async def to_the_end(self, *, detach: bool = False) -> None:
         """Post what the node says until the run has an end, or until it is left: see events.HostLeft.
 
-        detach: leave it as soon as the node has taken it.
+        detach: leave it as soon as the node has taken it. `is_stale` says afterwards that the node did not begin, since
+        the plan is not true any more; nothing was posted then, and the session still stands.
         """
         self._is_detaching = detach
         try:
@@ -154,7 +164,8 @@ class Following:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(SILENCE_S) as silence:
-                async for line in self.session.ask(replace(self._request, verb=verb, after=self.seq)):
+                asked = replace(self._request, verb=verb, after=self.seq)
+                async for line in self.session.ask(asked, self._bundle if verb == "run" else b""):
                     if not isinstance(line, NodeEvent):
                         await self._note_noise(line)
                         continue
@@ -197,16 +208,17 @@ class Following:
             self._lose(*_vanished(event))
         elif isinstance(event, events.Heartbeat):
             await self._outbox.forward(event)
-        elif verb == "follow" and _is_answer(event):
-            self._is_answer = True  # of a process that is no worker: it will refuse
-        elif verb == "follow" and self._is_answer and isinstance(event, events.Refused):
-            self._refused(event)
+        elif self._is_of_no_worker(event, verb):
+            pass
         elif event.seq > MAX_EVENTS:
             self.leave("flood", f"{self._host.name} sent more than {MAX_EVENTS} events; its log there holds the rest")
             return True
         elif event.seq <= self.seq:
             await self._note_noise(event)  # told before
         else:
+            if self._greeting:
+                await self._outbox.forward(self._greeting)
+                self._greeting = None
             self.seq = event.seq
             self._has_end = isinstance(event, events.Goodbye)
             if self._has_end:
@@ -215,6 +227,20 @@ class Following:
             if self._is_detaching and not self._has_end and event.type not in _WORDLESS:
                 self.leave("detached", "it has taken the run")
                 return True
+        return False
+
+    def _is_of_no_worker(self, event: NodeEvent, verb: str) -> bool:
+        """Whether the event is no part of the run, but of a process on the node that will refuse to run or follow."""
+        if _is_answer(event):
+            self._is_answer = verb == "follow"
+            self._greeting = None if self._is_answer else event  # kept until it is known what is refused
+            return True
+        if isinstance(event, events.Refused) and self._is_answer:
+            self._refused(event)
+            return True
+        if isinstance(event, events.Refused) and self._greeting and event.code == "plan_stale":
+            self._has_end = self.is_stale = True
+            return True
         return False
 
     # --- the ends --------------------------------------------------------------------------------------------------
@@ -245,7 +271,7 @@ class Following:
         self._has_end = True
 
 
-def _is_answer(event: NodeEvent) -> bool:
+def _is_answer(event: NodeEvent) -> TypeGuard[events.Hello]:
     """Whether this hello is the answer's own, of a process that is no worker."""
     return isinstance(event, events.Hello) and event.launch == "answer"
 

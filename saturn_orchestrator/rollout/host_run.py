@@ -1,4 +1,4 @@
-"""The story of one host in a run: connect, facts, plan, consent, run. It only posts events; it owns no state."""
+"""The story of one host in a run: connect, plan, consent, its turn, run. It only posts events; it owns no state."""
 
 from __future__ import annotations
 
@@ -9,39 +9,63 @@ from dataclasses import dataclass, replace
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SaturnError, Unreachable
-from saturn_orchestrator.events import Facts, Request, now
+from saturn_orchestrator.events import Request, now
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.rollout.following import Following, Link
+from saturn_orchestrator.rollout.gate import Turns
 from saturn_orchestrator.rollout.outbox import Outbox
-from saturn_orchestrator.rollout.survey import connect, gather_facts
+from saturn_orchestrator.rollout.survey import connect
 from saturn_orchestrator.session.base import Session
 from saturn_orchestrator.topology.model import Host
+
+PLANS_MAX = 5
+"""Plans that are shown of a host that moves under our hands."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A plan, and what is asked of the node once it is confirmed. bundle: what the node lacks, if SATURN sends it."""
+
+    plan: HostPlan
+    request: Request
+    bundle: bytes = b""
+
+
+@dataclass(frozen=True)
+class Deferral:
+    """What shall be done with a host that is away, once it is back. See events.HostDeferred."""
+
+    plan: HostPlan
+    expires_at: str
 
 
 @dataclass(frozen=True)
 class Ways:
     """What a host run needs of the world.
 
-    plan: facts to the host's plan. consent: who confirmed the plan, "" when it was declined; it may take its time.
-    settled: told the host's name once it will not ask for consent any more. slots: how many hosts may be worked on at
-    once; not held while a person thinks. detach: leave the nodes as soon as they have taken the run.
+    propose: what would be done to a host; it may ask the node. consent: who confirmed the plan, "" when it was
+    declined; it may take its time. settled: told the host's name once it will not ask for consent any more. turns: when
+    a host may start, None for at once. defer: what is proposed for a host that is away, None for nothing. slots: how
+    many hosts may be worked on at once; not held while a person thinks. detach: leave the nodes as soon as they have
+    taken the run.
     """
 
     link: Link
-    plan: Callable[[Host, Facts], Awaitable[HostPlan]]
+    propose: Callable[[Host, Session], Awaitable[Proposal]]
     consent: Callable[[HostPlan], Awaitable[str]]
     settled: Callable[[str], None]
     slots: asyncio.Semaphore
+    turns: Turns | None = None
+    defer: Callable[[Host], Awaitable[Deferral | None]] | None = None
     detach: bool = False
 
 
 class HostRun:
     """One host's part of a run."""
 
-    def __init__(self, host: Host, request: Request, ways: Ways, outbox: Outbox) -> None:
-        """`request` is the run request without its revision, which the plan gives."""
+    def __init__(self, host: Host, ways: Ways, outbox: Outbox) -> None:
+        """Nothing is done yet."""
         self._host = host
-        self._request = request
         self._ways = ways
         self._outbox = outbox
         self._post = outbox.post
@@ -85,31 +109,76 @@ class HostRun:
             task.cancel()
 
     async def _walk(self) -> None:
-        facts = await self._survey()
-        plan = await self._ways.plan(self._host, facts)
-        self._post(events.HostPlanned(now(), plan.revision_before, plan.revision_after))
+        try:
+            self._session = await connect(
+                self._host,
+                self._ways.link.open_session,
+                lambda attempt: self._post(events.SessionOpening(now(), attempt)),
+            )
+        except Unreachable:
+            if not await self._is_deferred():
+                raise
+            return
+        self._post(events.SessionOpened(now()))
+        for _ in range(PLANS_MAX):
+            if not await self._is_stale():
+                return
+        raise ExecutorRefused(
+            f"{self._host.name} moved each time between its plan and the start",
+            code="plan_stale",
+            hint=f"saturn status --hosts {self._host.name}",
+        )
+
+    async def _is_stale(self) -> bool:
+        """Plan, ask, and run; whether the node did not begin, because the plan was not true any more."""
+        assert self._session
+        async with self._ways.slots:
+            proposal = await self._ways.propose(self._host, self._session)
+        plan = proposal.plan
+        self._post(events.HostPlanned(now(), plan.revision_before, plan.revision_after, plan.digest))
         by = await self._ways.consent(plan)
         if not by:
             self._post(events.HostDeclined(now()))
-            return
+            return False
+        if not await self._is_my_turn():
+            return False
         async with self._ways.slots:
-            self._post(events.HostConfirmed(now(), by))
-            request = replace(self._request, revision=plan.revision_after, by=by)
-            self._following = Following(self._host, request, self._ways.link, self._outbox, self._session)
-            await self._following.to_the_end(detach=self._ways.detach)
+            self._post(events.HostConfirmed(now(), by, plan.digest))
+            request = replace(proposal.request, by=by)
+            following = Following(self._host, request, self._ways.link, self._outbox, self._session, proposal.bundle)
+            self._following = following
+            if self._is_stopping:
+                following.stop()
+            await following.to_the_end(detach=self._ways.detach)
+        if following.is_stale:
+            self._session, self._following = following.session, None
+            self._ways.link.trace(f"{self._host.name}: the plan is not true any more")
+        return following.is_stale
 
-    async def _survey(self) -> Facts:
-        self._session = await connect(
-            self._host,
-            self._ways.link.open_session,
-            lambda attempt: self._post(events.SessionOpening(now(), attempt)),
+    async def _is_my_turn(self) -> bool:
+        """Wait for the host's batch; whether it may start."""
+        if self._ways.turns is None:
+            return True
+        batch, batches = self._ways.turns.place(self._host.name)
+        if batch > 1:
+            self._post(events.HostQueued(now(), batch, batches))
+        halted = await self._ways.turns.wait(self._host.name)
+        if halted:
+            self._post(events.HostSkipped(now(), halted))
+        return not halted
+
+    async def _is_deferred(self) -> bool:
+        """Whether a person was asked what shall be done once the host is back; what was said is posted then."""
+        deferral = await self._ways.defer(self._host) if self._ways.defer else None
+        if deferral is None:
+            return False
+        plan = deferral.plan
+        by = await self._ways.consent(plan)
+        before, after, until = plan.revision_before, plan.revision_after, deferral.expires_at
+        self._post(
+            events.HostDeferred(now(), by, after, before, plan.touched, until) if by else events.HostDeclined(now())
         )
-        self._post(events.SessionOpened(now()))
-        async with self._ways.slots:
-            facts = await gather_facts(self._host, self._session)
-        for problem in facts.problems:
-            raise ExecutorRefused(problem.message, code=problem.code, hint=problem.hint)
-        return facts
+        return True
 
     def _fail(self, message: str) -> None:
         if self._following:

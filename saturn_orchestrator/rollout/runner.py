@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from saturn_orchestrator.events import Request
-from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.host_run import HostRun, Ways
 from saturn_orchestrator.rollout.outbox import Ended, Mail, Opening, Outbox, Posted
 from saturn_orchestrator.rollout.sinks import Sink
@@ -124,20 +122,13 @@ class Rollout:
             task.cancel()
 
 
-async def roll_out(
-    run: RunState, orders: Sequence[tuple[Host, Request]], ways: Ways, sinks: Sequence[Sink], stop: Stop
-) -> RunState:
-    """Take every host to a final state, all at once, and return the run's state.
+async def roll_out(run: RunState, hosts: Sequence[Host], ways: Ways, sinks: Sequence[Sink], stop: Stop) -> RunState:
+    """Take every host to a final state, and return the run's state.
 
     After a second press of `stop` hosts may be left running on their nodes; their state then says so.
     """
     rollout = Rollout(sinks, stop)
     rollout.open(run)
-    for host, request in orders:
-        rollout.begin(host.name, HostRun(host, request, ways, rollout.outbox(run.run, host.name)))
+    for host in hosts:
+        rollout.begin(host.name, HostRun(host, ways, rollout.outbox(run.run, host.name)))
     return (await rollout.finish())[run.run]
-
-
-def run_request(host: Host, run: str, controller: str, *, resume: bool) -> Request:
-    """What a host of a run is asked, but for its revision and who confirmed it."""
-    return Request(verb="run", run=run, node=node_order(host), resume=resume, controller=controller)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
 
@@ -18,7 +20,7 @@ from tenacity import (
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost, Unreachable
-from saturn_orchestrator.events import Facts, Request
+from saturn_orchestrator.events import Facts, Plan, Request
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.session.base import OpenSession, Session
 from saturn_orchestrator.topology.model import Host
@@ -81,13 +83,55 @@ async def gather_facts(host: Host, session: Session) -> Facts:
     Raises:
         SessionError: the executor refused, fell silent, or the line broke.
     """
-    request = Request(verb="facts", run=new_run_id(), node=node_order(host))
+    facts, _ = await _asked(host, session, Request(verb="facts", run=new_run_id(), node=node_order(host)))
+    return _present(host, facts)
+
+
+async def gather_plan(
+    host: Host, session: Session, request: Request, make_bundle: Callable[[Facts], Awaitable[bytes]]
+) -> tuple[Facts, Plan | None, bytes]:
+    """What is true on the node, what a run would do to it, and the bundle that it got for that. Changes nothing there.
+
+    request: the run that is planned. make_bundle: what the node lacks of the wanted revision, b"" when SATURN sends
+    nothing. The plan is None when the facts tell of a problem that keeps the node from being deployed to.
+
+    Raises:
+        SessionError: the executor refused, fell silent, or the line broke.
+    """
+    asked = replace(request, verb="plan", run=new_run_id())
+    found, plan = await _asked(host, session, asked)
+    facts = _present(host, found)
+    if plan is None or plan.is_foreseen:
+        return facts, plan, b""
+    bundle = await make_bundle(facts)
+    if bundle:
+        digest = hashlib.sha256(bundle).hexdigest()
+        _, plan = await _asked(host, session, replace(asked, run=new_run_id(), bundle=digest), bundle)
+    return facts, plan, bundle
+
+
+def _present(host: Host, facts: Facts | None) -> Facts:
+    if facts is None:
+        raise SessionLost(f"{host.name} answered without facts", code="facts_missing")
+    return facts
+
+
+async def _asked(
+    host: Host, session: Session, request: Request, bundle: bytes = b""
+) -> tuple[Facts | None, Plan | None]:
+    """The facts and the plan in an answer. Its patience begins again with every sign of life."""
     facts: Facts | None = None
+    plan: Plan | None = None
+    loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(FACTS_PATIENCE_S):
-            async for line in session.ask(request):
+        async with asyncio.timeout(FACTS_PATIENCE_S) as patience:
+            async for line in session.ask(request, bundle):
                 if isinstance(line, events.Facts):
                     facts = line
+                elif isinstance(line, events.Plan):
+                    plan = line
+                elif isinstance(line, events.Heartbeat) and bundle:
+                    patience.reschedule(loop.time() + FACTS_PATIENCE_S)
                 elif isinstance(line, events.Refused):
                     raise ExecutorRefused(line.message, code=line.code, hint=line.hint)
     except TimeoutError as error:
@@ -95,6 +139,4 @@ async def gather_facts(host: Host, session: Session) -> Facts:
             f"{host.name} gave no facts within {FACTS_PATIENCE_S} s", code="facts_timeout",
             hint="is its docker hanging? log in and try: docker ps",
         ) from error  # fmt: skip
-    if facts is None:
-        raise SessionLost(f"{host.name} answered without facts", code="facts_missing")
-    return facts
+    return facts, plan

@@ -29,8 +29,10 @@ class Channel(Protocol):
 class Session(Protocol):
     """A conversation with the executor of one host."""
 
-    def ask(self, request: Request) -> AsyncIterator[Line]:
+    def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
         """Send a request and yield what the executor answers, until the answer's end.
+
+        bundle: a git bundle for the node, known by its sha256 in `request.bundle`; a conversation carries it once.
 
         Raises:
             ExecutorRefused: the executor could not be started (no_python, payload_damaged, ...).

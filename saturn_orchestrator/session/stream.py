@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost
@@ -48,10 +49,16 @@ class Conversation:
         self._framer = Framer()
         self._is_started = False
         self._is_shipped = False
+        self._awaiting = b""
+        self._carried: set[str] = set()
 
-    async def ask(self, request: Request) -> AsyncIterator[Line]:
+    async def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
         """See Session.ask."""
-        self.tell(request)
+        is_carried = not bundle or request.bundle in self._carried
+        self.tell(request if is_carried else replace(request, bundle_size=len(bundle)))
+        if not is_carried:
+            self._carried.add(request.bundle)
+            self._supply(bundle)
         heard = 0
         while chunk := await self._channel.read():
             heard += len(chunk)
@@ -75,6 +82,13 @@ class Conversation:
         """See Session.close."""
         await self._channel.close()
 
+    def _supply(self, bundle: bytes) -> None:
+        """Send the bundle once the executor has begun: before that the bootstrap looks for the payload in it."""
+        if self._is_started:
+            self._channel.write(bundle)
+        else:
+            self._awaiting = bundle
+
     def _heard(self, words: str) -> bool:
         """Act on what the far side says about itself; whether the answer is over."""
         if words == "need" and not (self._is_started or self._is_shipped):
@@ -82,6 +96,8 @@ class Conversation:
             self._channel.write(PAYLOAD_FOLLOWS + self._shipped.data)
         elif words == "have":
             self._is_started = True
+            self._channel.write(self._awaiting)
+            self._awaiting = b""
         elif words.startswith("refused ") and not self._is_started:
             raise refusal(events.neutral(words.removeprefix("refused ")))
         return words == "end" and self._is_started

@@ -26,7 +26,9 @@ class Status(StrEnum):
     LOST = "lost"
     DECLINED = "declined"
     CANCELLED = "cancelled"
+    ROLLED_BACK = "rolled_back"
     SKIPPED = "skipped"
+    DEFERRED = "deferred"
 
     @property
     def is_final(self) -> bool:
@@ -58,7 +60,10 @@ class HostError:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """A service in this run. status: pending, working, changed, unchanged, skipped (completed before) or failed."""
+    """A service in this run.
+
+    status: pending, working, changed, unchanged, skipped (completed before), failed, removed or restored.
+    """
 
     status: str = "pending"
     health: str = ""
@@ -69,8 +74,9 @@ class HostState:
     """Everything a run knows of one host.
 
     left: why nobody watches it here any more, though it has no end. link_lost_at: since when the line is away, "" while
-    it stands. duration_s: as the node measured it, since the two clocks may differ. last_seq: of the node's events.
-    surplus: how many events did not fit and were kept out. noise: how many lines were no events at all.
+    it stands. digest: of the plan that was confirmed. duration_s: as the node measured it, since the two clocks may
+    differ. last_seq: of the node's events. surplus: how many events did not fit and were kept out. noise: how many
+    lines were no events at all.
     """
 
     host: str
@@ -88,6 +94,7 @@ class HostState:
     link_lost_at: str = ""
     findings: tuple[Finding, ...] = ()
     by: str = ""
+    digest: str = ""
     log: str = ""
     diagnostics: str = ""
     started_at: str = ""

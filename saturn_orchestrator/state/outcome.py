@@ -10,11 +10,12 @@ from saturn_orchestrator.state.model import HostState, RunState, Status
 EXIT_SUCCESS = 0
 EXIT_FAILED = 1
 EXIT_UNREACHABLE = 3
+EXIT_ROLLED_BACK = 4
 EXIT_LOCKED = 5
 EXIT_DECLINED = 6
 EXIT_INTERRUPTED = 130
 
-_PRECEDENCE = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_LOCKED, EXIT_UNREACHABLE, EXIT_DECLINED)
+_PRECEDENCE = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_ROLLED_BACK, EXIT_LOCKED, EXIT_UNREACHABLE, EXIT_DECLINED)
 """When several apply, the first of these is the exit code."""
 
 _LEFT = {"detached": EXIT_SUCCESS, "interrupted": EXIT_INTERRUPTED, "link_lost": EXIT_UNREACHABLE}
@@ -51,6 +52,8 @@ def host_exit_code(host: HostState) -> int:
         return EXIT_LOCKED
     return {
         Status.UNREACHABLE: EXIT_UNREACHABLE,
+        Status.DEFERRED: EXIT_UNREACHABLE,
+        Status.ROLLED_BACK: EXIT_ROLLED_BACK,
         Status.DECLINED: EXIT_DECLINED,
         Status.CANCELLED: EXIT_DECLINED,
         Status.SKIPPED: EXIT_DECLINED,
@@ -61,7 +64,7 @@ def _word(hosts: Iterable[HostState]) -> str:
     statuses = [host.status for host in hosts]
     if all(status.is_success for status in statuses):
         return "success"
-    if any(status.is_success or not status.is_final for status in statuses):
+    if any(status.is_success or not status.is_final or status is Status.DEFERRED for status in statuses):
         return "partial"
     if all(status is Status.DECLINED for status in statuses):
         return "declined"

@@ -71,7 +71,23 @@ def _planned(host: HostState, event: events.HostPlanned) -> HostState:
 
 def _confirmed(host: HostState, event: events.HostConfirmed) -> HostState:
     # The time a person took to answer is not the host's.
-    return replace(host, status=Status.CONFIRMED, by=event.by, started_at=event.at)
+    return replace(host, status=Status.CONFIRMED, by=event.by, digest=event.digest, started_at=event.at, text="")
+
+
+def _queued(host: HostState, event: events.HostQueued) -> HostState:
+    return replace(host, text=f"waits for its batch, {event.batch} of {event.batches}")
+
+
+def _skipped(host: HostState, event: events.HostSkipped) -> HostState:
+    error = HostError("halted", event.message, f"saturn deploy --hosts {host.host}")
+    return replace(host, status=Status.SKIPPED, error=error, text="", finished_at=event.at)
+
+
+def _deferred(host: HostState, event: events.HostDeferred) -> HostState:
+    before = event.revision_before
+    return replace(
+        host, status=Status.DEFERRED, by=event.by, revision_before=before, revision_after=before, finished_at=event.at
+    )
 
 
 def _declined(host: HostState, event: events.HostDeclined) -> HostState:
@@ -144,6 +160,8 @@ def _stage_failed(host: HostState, event: events.StageFailed) -> HostState:
 
 
 def _checked_out(host: HostState, event: events.CheckedOut) -> HostState:
+    if event.stage == "rollback":  # the way back: what the host had before this run stays what it was
+        return replace(host, revision_after=event.revision_after)
     return replace(
         host, revision_before=event.revision_before, revision_after=event.revision_after, stale=event.stale,
         text=event.message or host.text,
@@ -215,9 +233,13 @@ def _goodbye(host: HostState, event: events.Goodbye) -> HostState:
 
 def _final_status(host: HostState, outcome: str) -> Status:
     if outcome == "success":
-        touched = any(service.status == "changed" for service in host.services.values())
+        touched = any(service.status in {"changed", "removed"} for service in host.services.values())
         return Status.CHANGED if touched or host.revision_before != host.revision_after else Status.UNCHANGED
-    return {"blocked": Status.BLOCKED, "cancelled": Status.CANCELLED}.get(outcome, Status.FAILED)
+    return {
+        "blocked": Status.BLOCKED,
+        "cancelled": Status.CANCELLED,
+        "rolled_back": Status.ROLLED_BACK,
+    }.get(outcome, Status.FAILED)
 
 
 _Move = tuple[frozenset[Status], Callable[[HostState, Any], HostState]]
@@ -225,8 +247,15 @@ _Move = tuple[frozenset[Status], Callable[[HostState, Any], HostState]]
 MOVES: dict[type, _Move] = {
     events.SessionOpening: (frozenset({Status.PENDING, Status.CONNECTING}), _opening),
     events.SessionOpened: (frozenset({Status.PENDING, Status.CONNECTING}), _opened),
-    events.HostPlanned: (frozenset({Status.PENDING, Status.CONNECTING, Status.CONNECTED}), _planned),
+    # Also from CONFIRMED: a node that refuses a stale plan has not begun, and the person is asked again.
+    events.HostPlanned: (
+        frozenset({Status.PENDING, Status.CONNECTING, Status.CONNECTED, Status.PLANNED, Status.CONFIRMED}),
+        _planned,
+    ),
     events.HostConfirmed: (frozenset({Status.PLANNED}), _confirmed),
+    events.HostQueued: (frozenset({Status.PLANNED}), _queued),
+    events.HostSkipped: (_BEFORE_RUN, _skipped),
+    events.HostDeferred: (_BEFORE_RUN, _deferred),
     events.HostDeclined: (_BEFORE_RUN, _declined),
     events.HostCancelled: (_BEFORE_RUN, _cancelled),
     events.HostUnreachable: (_BEFORE_RUN | {Status.CONFIRMED}, _unreachable),
@@ -252,6 +281,7 @@ MOVES: dict[type, _Move] = {
     events.Progress: (frozenset({Status.RUNNING}), _text),
     events.Log: (frozenset({Status.RUNNING}), _text),
     events.Facts: (frozenset({Status.RUNNING}), _kept),
+    events.Plan: (frozenset({Status.RUNNING}), _kept),
     events.Cancelling: (frozenset({Status.RUNNING}), _kept),
     events.DiagnosticsCollected: (frozenset({Status.RUNNING}), _diagnostics),
     events.DiagnosticsPart: (frozenset({Status.RUNNING}), _kept),

@@ -9,12 +9,26 @@ from saturn_orchestrator.state.model import HostError, HostState, ServiceState
 
 
 @dataclass(frozen=True)
+class Deferred:
+    """What a person confirmed for a host that was away. See events.HostDeferred. run: in which it was said."""
+
+    run: str
+    by: str
+    at: str
+    revision: str
+    revision_before: str
+    services: tuple[str, ...]
+    expires_at: str
+
+
+@dataclass(frozen=True)
 class Standing:
     """One host as it was last observed.
 
     reachability: online | offline | unreachable | denied. source: live (the node answered now) | journal (remembered).
-    observed_at: RFC 3339, "" when never. behind: commits between the node's revision and the wanted one; None when
-    SATURN cannot tell. error: why there are no live facts.
+    observed_at: RFC 3339, "" when never. behind, ahead: commits of the wanted revision that the node's lacks, and the
+    other way round; None when SATURN cannot tell. error: why there are no live facts. deferred: what waits for the host
+    to be back.
     """
 
     host: str
@@ -23,7 +37,9 @@ class Standing:
     observed_at: str = ""
     facts: Facts | None = None
     behind: int | None = None
+    ahead: int | None = None
     error: HostError | None = None
+    deferred: Deferred | None = None
 
 
 def remembered(run: str, host: HostState, at: str) -> Facts:

@@ -87,11 +87,15 @@ class Ssh(Section):
 
 
 class Git(Section):
-    """Where the node gets the repository. url is never empty, and path never holds `{root}`, once loaded."""
+    """Where the node gets the repository. url is never empty, and path never holds `{root}`, once loaded.
+
+    source: auto (origin first, then what SATURN sends) | origin (SATURN sends nothing) | saturn (origin is not asked).
+    """
 
     url: Word = ""
     branch: Word = "main"
     path: NodePath = "{root}/repo"
+    source: Literal["auto", "origin", "saturn"] = "auto"
 
 
 class Compose(Section):

@@ -24,16 +24,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from support import build
 from support.node import Node
+from support.proposals import proposing
 
 from saturn_orchestrator.app.attach import Attach, Watch, attach
 from saturn_orchestrator.app.cancel import cancel
-from saturn_orchestrator.events import Facts, now
+from saturn_orchestrator.events import now
 from saturn_orchestrator.journal import Journal, Records
-from saturn_orchestrator.plan.build import build_plan
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.rollout.following import Link
 from saturn_orchestrator.rollout.host_run import Ways
-from saturn_orchestrator.rollout.runner import Stop, roll_out, run_request
+from saturn_orchestrator.rollout.runner import Stop, roll_out
 from saturn_orchestrator.session.local import ProcessChannel
 from saturn_orchestrator.session.payload import bootstrap_command, payload
 from saturn_orchestrator.session.stream import Conversation
@@ -90,17 +90,14 @@ class RunMachine(RuleBasedStateMachine):
         return Conversation(host.name, ProcessChannel(process), payload())
 
     async def deployed(self, saturn: Saturn, run: str, *, resume: bool) -> RunState:
-        async def plan(_: Host, facts: Facts) -> HostPlan:
-            return build_plan(facts, SERVICES, build.wanted(revision=self.revision), resume=resume)
-
         async def consent(_: HostPlan) -> str:
             return f"{saturn.name}@saturn"
 
         link = Link(self.open_session, lambda _: None, 20)
-        ways = Ways(link, plan, consent, lambda _: None, asyncio.Semaphore(1))
-        orders = [(self.host, run_request(self.host, run, "saturn", resume=resume))]
+        propose = proposing(run, resume=resume, revision=self.revision)
+        ways = Ways(link, propose, consent, lambda _: None, asyncio.Semaphore(1))
         state = RunState.of(run, self.revision, [HOST], now())
-        return await roll_out(state, orders, ways, [self.journal(saturn)], saturn.stop)
+        return await roll_out(state, [self.host], ways, [self.journal(saturn)], saturn.stop)
 
     def journal(self, saturn: Saturn) -> Journal:
         return Journal(saturn.file, "topology.yaml", pytest.fail)

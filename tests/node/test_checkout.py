@@ -9,7 +9,7 @@ from support.node import Node
 
 def bring(node, revision):
     said = []
-    return checkout.bring(node.order, revision, said.append), said
+    return checkout.bring(node.order, revision, checkout.Supply(), said.append), said
 
 
 def refusal(node, revision):

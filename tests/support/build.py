@@ -59,7 +59,7 @@ def own_event(kind: type, **fields: Any) -> Any:
         for name, each in kind.__dataclass_fields__.items()
         if str(each.type) == "str" and not _has_default(each)
     }
-    numbers = {name: 1 for name in ("attempt", "count") if name in kind.__dataclass_fields__}
+    numbers = {name: 1 for name in ("attempt", "count", "batch", "batches") if name in kind.__dataclass_fields__}
     return kind(**{**needed, **numbers, "at": AT, **fields})
 
 
@@ -113,12 +113,16 @@ _FIELD = {
     "int": _numbers,
     "float": _seconds,
     "Tuple[str, ...]": st.lists(_texts, max_size=3).map(tuple),
+    "tuple[str, ...]": st.lists(_texts, max_size=3).map(tuple),
     "Dict[str, str]": st.dictionaries(_texts, _texts, max_size=3),
 }
 _PARTS: dict[str, type] = {
     "Tuple[ServiceFact, ...]": events.ServiceFact,
     "Tuple[ContainerFact, ...]": events.ContainerFact,
     "Tuple[Problem, ...]": events.Problem,
+    "Tuple[DeploymentFact, ...]": events.DeploymentFact,
+    "Tuple[ServiceChange, ...]": events.ServiceChange,
+    "Tuple[ImageChange, ...]": events.ImageChange,
 }
 _OPTIONAL: dict[str, type] = {"LockFact | None": events.LockFact, "RunFact | None": events.RunFact}
 

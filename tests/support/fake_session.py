@@ -23,7 +23,7 @@ class FakeSession:
         self.told: list[Request] = []
         self.is_closed = False
 
-    async def ask(self, request: Request) -> AsyncIterator[Line]:
+    async def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
         self.asked.append(request)
         if not self._scripts:
             raise SessionLost("the connection broke")

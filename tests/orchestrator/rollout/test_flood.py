@@ -10,14 +10,14 @@ import pytest
 from support import build
 from support.build import NEW, OLD, RUN, facts, node_event, run_story
 from support.fake_session import FakeSession, FakeSink
+from support.proposals import proposing
 
 from saturn_orchestrator import events
-from saturn_orchestrator.events import Facts, Line, Request
-from saturn_orchestrator.plan.build import build_plan
+from saturn_orchestrator.events import Line, Request
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.rollout.following import Link
 from saturn_orchestrator.rollout.host_run import Ways
-from saturn_orchestrator.rollout.runner import Stop, roll_out, run_request
+from saturn_orchestrator.rollout.runner import Stop, roll_out
 from saturn_orchestrator.session.base import Session
 from saturn_orchestrator.session.payload import MARK, Payload
 from saturn_orchestrator.session.stream import Conversation
@@ -58,11 +58,11 @@ class Flooding:
         self.channel = Flood(lines)
         self._flooding = Conversation("flood", self.channel, Payload(b"", ""))
 
-    async def ask(self, request: Request) -> AsyncIterator[Line]:
+    async def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
         if request.verb == "facts":
             yield facts("flood", revision=OLD)
             return
-        async for line in self._flooding.ask(request):
+        async for line in self._flooding.ask(request, bundle):
             yield line
 
     def tell(self, request: Request) -> None:
@@ -70,10 +70,6 @@ class Flooding:
 
     async def close(self) -> None:
         """It would go on."""
-
-
-async def planned(host: Host, found: Facts) -> HostPlan:
-    return build_plan(found, tuple(service.name for service in host.services), build.wanted())
 
 
 async def confirmed(_: HostPlan) -> str:
@@ -85,9 +81,8 @@ async def deployed(flooding: Flooding, sink: FakeSink) -> RunState:
         return flooding if host.name == "flood" else FakeSession([facts("good", revision=OLD)], run_story("good"))
 
     hosts = [build.host(name) for name in ("flood", "good")]
-    ways = Ways(Link(door, lambda _: None, 5), planned, confirmed, lambda _: None, asyncio.Semaphore(8))
-    orders = [(host, run_request(host, RUN, "saturn", resume=False)) for host in hosts]
-    return await roll_out(RunState.of(RUN, NEW, ["flood", "good"], build.AT), orders, ways, [sink], Stop())
+    ways = Ways(Link(door, lambda _: None, 5), proposing(), confirmed, lambda _: None, asyncio.Semaphore(8))
+    return await roll_out(RunState.of(RUN, NEW, ["flood", "good"], build.AT), hosts, ways, [sink], Stop())
 
 
 class Forgetful(FakeSink):

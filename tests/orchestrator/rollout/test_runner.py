@@ -8,26 +8,26 @@ from dataclasses import replace
 
 import pytest
 from support import build
-from support.build import NEW, OLD, RUN, facts, node_event, run_story, wanted
+from support.build import NEW, OLD, RUN, facts, node_event, run_story
 from support.fake_session import FakeDoor, FakeSession, FakeSink, Step
+from support.proposals import proposing
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import Denied, ExecutorRefused, HostKeyRejected, SessionLost, Unreachable
-from saturn_orchestrator.events import Facts, Request
-from saturn_orchestrator.plan.build import build_plan
+from saturn_orchestrator.events import Request
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.following import MAX_EVENTS, Link
-from saturn_orchestrator.rollout.host_run import Ways
+from saturn_orchestrator.rollout.host_run import Proposal, Ways
 from saturn_orchestrator.rollout.outbox import UNNOTED
-from saturn_orchestrator.rollout.runner import Stop, roll_out, run_request
+from saturn_orchestrator.rollout.runner import Stop, roll_out
+from saturn_orchestrator.session.base import Session
 from saturn_orchestrator.state.model import HostError, RunState, Status
 from saturn_orchestrator.state.outcome import outcome
 from saturn_orchestrator.topology.model import Host
 
-
-async def planned(host: Host, found: Facts) -> HostPlan:
-    return build_plan(found, tuple(service.name for service in host.services), wanted())
+Propose = Callable[[Host, Session], Awaitable[Proposal]]
+PROPOSE = proposing()
 
 
 async def confirmed(_: HostPlan) -> str:
@@ -41,7 +41,7 @@ class Rollout:
         self,
         door: FakeDoor,
         names: Sequence[str] = ("alpha",),
-        plan: Callable[[Host, Facts], Awaitable[HostPlan]] = planned,
+        propose: Propose = PROPOSE,
         consent: Callable[[HostPlan], Awaitable[str]] = confirmed,
         slots: int = 8,
     ) -> None:
@@ -51,7 +51,7 @@ class Rollout:
         self.settled: list[str] = []
         self.traced: list[str] = []
         link = Link(door, self.traced.append, patience_s=0.2)
-        self.ways = Ways(link, plan, consent, self.settled.append, asyncio.Semaphore(slots))
+        self.ways = Ways(link, propose, consent, self.settled.append, asyncio.Semaphore(slots))
 
     @property
     def patience_s(self) -> float:
@@ -62,9 +62,8 @@ class Rollout:
         self.ways = replace(self.ways, link=replace(self.ways.link, patience_s=seconds))
 
     async def run(self) -> RunState:
-        orders = [(host, run_request(host, RUN, "saturn", resume=False)) for host in self.hosts]
         run = build.run_state(*(host.name for host in self.hosts))
-        return await roll_out(run, orders, self.ways, [self.sink], self.stop)
+        return await roll_out(run, self.hosts, self.ways, [self.sink], self.stop)
 
 
 async def first(running: asyncio.Task[RunState], *moments: asyncio.Event) -> None:
@@ -469,7 +468,7 @@ def test_a_flood_waits_for_the_consumer():
         class Counting(FakeSession):
             ahead = most = 0
 
-            async def ask(self, request):
+            async def ask(self, request, bundle=b""):
                 async for line in super().ask(request):
                     self.ahead += 1
                     self.most = max(self.most, self.ahead)
@@ -495,12 +494,12 @@ def test_a_flood_waits_for_the_consumer():
 
 def test_a_defect_while_planning_one_host_harms_no_other():
     async def story() -> None:
-        async def broken(host: Host, found: Facts) -> HostPlan:
+        async def broken(host: Host, session: Session) -> Proposal:
             if host.name == "alpha":
                 raise ZeroDivisionError("a defect")
-            return await planned(host, found)
+            return await PROPOSE(host, session)
 
-        rollout = Rollout(FakeDoor(alpha=[sound("alpha")], beta=[sound("beta")]), ("alpha", "beta"), plan=broken)
+        rollout = Rollout(FakeDoor(alpha=[sound("alpha")], beta=[sound("beta")]), ("alpha", "beta"), propose=broken)
 
         run = await rollout.run()
 
@@ -514,7 +513,7 @@ def test_a_defect_while_planning_one_host_harms_no_other():
 def test_a_defect_after_the_order_leaves_the_node_to_go_on():
     async def story() -> None:
         class Broken(FakeSession):
-            async def ask(self, request):
+            async def ask(self, request, bundle=b""):
                 async for line in super().ask(request):
                     yield line
                 if request.verb == "run":
@@ -646,11 +645,3 @@ def test_what_is_no_event_of_the_run_is_counted_and_traced():
         assert (run.hosts["alpha"].surplus, run.hosts["alpha"].noise, len(rollout.traced)) == (0, 2, 2)
 
     asyncio.run(story())
-
-
-def test_a_run_request_is_made_for_each_host():
-    host = build.host("beta")
-
-    assert run_request(host, RUN, "saturn", resume=True) == Request(
-        "run", RUN, node_order(host), resume=True, controller="saturn"
-    )

@@ -1,0 +1,289 @@
+"""The plan of a run: what it would do to each service, why, and a digest that binds a consent to what it is based on.
+
+Everything is compared with what the last deploy left: the record of the service and its containers. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
+
+from . import blueprint, compose, git, policy, state, validation, wire
+from .blueprint import Blueprint
+from .compose import Container, Image
+from .errors import NodeError
+from .snapshot import Snapshot, snapshot
+from .state import Paths, ServiceRecord
+from .wire import ImageChange, NodeOrder, Request, ServiceChange, ServiceOrder
+
+_REASONS = 6
+_LIST = 12
+_LINE = 50_000
+
+
+class Desired(NamedTuple):
+    """A service as the wanted revision has it. images: what its image names mean on the node now.
+
+    restored: compose service to the image id that a rollback returns to. complaint: why compose refuses the files.
+    """
+
+    blueprints: Mapping[str, Blueprint] = {}
+    images: Mapping[str, Image] = {}
+    restored: Mapping[str, str] = {}
+    complaint: str = ""
+
+
+# --- the digest -------------------------------------------------------------------------------------------------------
+
+
+def digest(request: Request, containers: Sequence[Container]) -> str:
+    """The digest of what a run of this request is based on and what it wants.
+
+    containers: every compose container on the node. Anything that moves it between plan and start makes the plan stale.
+    """
+    order, paths = request.node, Paths(request.node.root)
+    projects = {*order.assigned, *(each.name for each in order.services), *state.recorded_services(paths)}
+    standing = sorted(
+        (each.project, each.service, each.id, each.image_id, each.hash)
+        for each in containers
+        if each.project in projects
+    )
+    local = {each.name: state.local_digest(paths, each.name) for each in order.services}
+    revision = git.head(order.checkout) if git.is_checkout(order.checkout) else ""
+    wanted = (request.revision, wire.encode(order), request.prune, request.rollback, request.restore)
+    basis = (salt(order), revision, state.current_run(paths), standing, local)
+    return hashlib.sha256(json.dumps([basis, wanted], sort_keys=True).encode()).hexdigest()
+
+
+def salt(order: NodeOrder) -> str:
+    """What only this machine knows, so that digests of short secrets are worth nothing elsewhere."""
+    return state.read_text("/etc/machine-id") + order.root
+
+
+def stale(request: Request) -> NodeError | None:
+    """The failure of a run whose plan is not true any more; None when it is, or when nobody saw a plan."""
+    if not request.plan or digest(request, compose.containers(request.node)) == request.plan:
+        return None
+    message = "something moved on the node since the plan was shown: its revision, a container, or a local file"
+    return NodeError("plan_stale", message, f"saturn deploy --hosts {request.node.host}")
+
+
+# --- the plan ---------------------------------------------------------------------------------------------------------
+
+
+def made(request: Request, bundle: str) -> dict[str, Any]:
+    """The fields of a `plan` event. bundle: the file that SATURN sent, or ""."""
+    order, paths = request.node, Paths(request.node.root)
+    containers = compose.containers(order)
+    fields: dict[str, Any] = {"digest": digest(request, containers), "revision": request.revision}
+    with snapshot(order, request.revision, bundle) as files:
+        if files is None:
+            return {**fields, "is_foreseen": False}
+        changes = [
+            service_change(
+                each.name,
+                desired(request, each, files),
+                state.read_record(paths, each.name),
+                [one for one in containers if one.project == each.name],
+            )
+            for each in order.services
+        ]
+    if request.prune:
+        changes += [_removal(name, containers) for name in orphans(order, containers)]
+    return {**fields, "is_foreseen": True, "changes": bounded(changes)}
+
+
+def orphans(order: NodeOrder, containers: Sequence[Container]) -> tuple[str, ...]:
+    """Services that a run brought up on this node, that still have containers, and that are assigned to it no more."""
+    assigned = {*order.assigned, *(each.name for each in order.services)}
+    own = set(state.recorded_services(Paths(order.root)))
+    below = order.checkout.rstrip("/") + "/"
+    standing = {each.project for each in containers if each.project in own or each.folder.startswith(below)}
+    return tuple(sorted(standing - assigned))
+
+
+def _removal(name: str, containers: Sequence[Container]) -> ServiceChange:
+    runs = any(each.project == name and each.state == "running" for each in containers)
+    return ServiceChange(name, "remove", ("assigned to this host no more",), downtime=runs)
+
+
+def bounded(changes: Sequence[ServiceChange]) -> tuple[ServiceChange, ...]:
+    """The changes so that they fit one event: of too many, details go first."""
+    if len(wire.encode(wire.Plan(1, "", "", "", "", changes=tuple(changes)))) <= _LINE:
+        return tuple(changes)
+    return tuple(replace(each, reasons=each.reasons[:1], images=(), ports=each.ports[:2]) for each in changes)
+
+
+def desired(request: Request, service: ServiceOrder, files: Snapshot) -> Desired:
+    """The service as the files of the revision, and what lies on this node alone, want it."""
+    order = request.node
+    place = replace(order, checkout=files.folder)
+    definition = validation.definition(place, service)
+    if definition.config is None or policy.is_empty(definition.config):
+        return Desired(complaint=definition.complaint or f"there is no service in {service.folder}")
+    config = files.at_home(definition.config, order.checkout)
+    wanted = blueprint.blueprints(config, order.checkout, files.git_id, salt(order))
+    names = {each.image for each in wanted.values()}
+    found = {name: compose.image_here(order, name) for name in sorted(names)}
+    known = {name: image for name, image in found.items() if image}
+    return Desired(wanted, known, _restored(request, service.name, wanted))
+
+
+def _restored(request: Request, service: str, wanted: Mapping[str, Blueprint]) -> dict[str, str]:
+    """The images of the deployment that is returned to, as far as they are on the node."""
+    pins = pinned(request, service)
+    return {
+        name: pins[name]["image_id"]
+        for name in wanted
+        if name in pins and compose.image_here(request.node, pins[name]["image_id"])
+    }
+
+
+def pinned(request: Request, service: str) -> Mapping[str, Mapping[str, str]]:
+    """The images that the service had in the deployment which the request restores; none when it restores nothing."""
+    if not request.restore:
+        return {}
+    known = state.deployments(Paths(request.node.root))
+    found = next((each for each in known if each.run == request.restore), None)
+    images = found.images.get(service, {}) if found else {}
+    return {name: each for name, each in images.items() if each.get("image_id")}
+
+
+# --- one service: pure ------------------------------------------------------------------------------------------------
+
+
+def service_change(
+    name: str, wanted: Desired, record: ServiceRecord | None, containers: Sequence[Container]
+) -> ServiceChange:
+    """What `up` would do to a service, and why. Pure.
+
+    record: what the last deploy left, None when there was none. containers: those of the service now.
+    """
+    if wanted.complaint:
+        return ServiceChange(name, "invalid", (wanted.complaint,))
+    images = tuple(_image_changes(wanted, containers))[:_LIST]
+    published = {port for each in wanted.blueprints.values() for port in each.ports}
+    ports = tuple(sorted(published - set(record.ports if record else ())))[:_LIST]
+    if not containers:
+        return ServiceChange(name, "create", ("no containers yet",), images, ports)
+    moved = list(_moves(wanted, record, containers))
+    replaced = [each for each in moved if each.stops]
+    if moved:
+        is_down = any(each.service in {one.service for one in replaced} for each in containers if _runs(each))
+        reasons = tuple(dict.fromkeys(each.reason for each in moved))
+        is_start = all(each.starts for each in moved)
+        return ServiceChange(name, "start" if is_start else "recreate", reasons[:_REASONS], images, ports, is_down)
+    return ServiceChange(name, "unchanged", images=images)
+
+
+class _Move(NamedTuple):
+    """One reason to touch a compose service. stops: its containers are replaced or removed. starts: only started."""
+
+    service: str
+    reason: str
+    stops: bool = True
+    starts: bool = False
+
+
+def _runs(container: Container) -> bool:
+    return container.state in ("running", "restarting", "paused")
+
+
+def _moves(wanted: Desired, record: ServiceRecord | None, containers: Sequence[Container]) -> Iterator[_Move]:
+    present = {each.service for each in containers}
+    for service in sorted(present - set(wanted.blueprints)):
+        yield _Move(service, f"container {service} is wanted no more")
+    for service, plan in wanted.blueprints.items():
+        own = [each for each in containers if each.service == service]
+        if not own:
+            yield _Move(service, f"container {service} is missing", stops=False)
+            continue
+        yield from _replacements(service, plan, wanted, record, own)
+        if any(each.state in ("exited", "created", "dead") and not _stays_down(each) for each in own):
+            yield _Move(service, f"container {service} is stopped", stops=False, starts=True)
+
+
+def _stays_down(container: Container) -> bool:
+    """Whether starting it is no change: a one-shot runs once more with every `up`, which counts for nothing."""
+    return not container.stays_up
+
+
+def _replacements(
+    service: str, plan: Blueprint, wanted: Desired, record: ServiceRecord | None, own: Sequence[Container]
+) -> Iterator[_Move]:
+    known = record.containers.get(service) if record else None
+    if record is None or known is None:
+        yield _Move(service, "no deploy of this node made its containers, so it may be")
+        return
+    if any(each.hash != known.get("hash") for each in own):
+        yield _Move(service, "its container was changed by hand since the last deploy")
+    before, after = dict(record.keys.get(service, {})), dict(plan.keys)
+    for reason in named_moves(blueprint.moved_keys(before, after), before, after):
+        yield _Move(service, reason)
+    pin = wanted.restored.get(service)
+    here = wanted.images.get(plan.image)
+    target = pin or (here.id if here else "")
+    if known.get("image") == plan.image or pin:
+        if target and any(each.image_id != target for each in own):
+            words = f"the image of {service} goes back" if pin else f"another {plan.image} is on the node"
+            yield _Move(service, words)
+        elif not target and not plan.is_built:
+            yield _Move(service, f"image {plan.image} is gone from the node and is pulled again")
+
+
+def named_moves(keys: Sequence[str], before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    """Phrases for what moved: names only, never a value."""
+    for section, word in (("environment.", "environment"), ("labels.", "labels")):
+        names = [key[len(section) :] for key in keys if key.startswith(section)]
+        if names:
+            yield f"{word}: {_counted(names)} {_how(keys, section, before, after)}"
+    for key in keys:
+        if key.startswith((blueprint.FILE, blueprint.BUILD)):
+            yield f"{key.split(' ', 1)[1]} changed"
+        elif "." not in key:
+            yield f"{key} changed"
+
+
+def _counted(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more
+
+
+def _how(keys: Sequence[str], section: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    own = [key for key in keys if key.startswith(section)]
+    if all(key not in before for key in own):
+        return "added"
+    return "removed" if all(key not in after for key in own) else "changed"
+
+
+def _image_changes(wanted: Desired, containers: Sequence[Container]) -> Iterator[ImageChange]:
+    for service, plan in wanted.blueprints.items():
+        if plan.is_built:
+            continue
+        present = next((each for each in containers if each.service == service), None)
+        here = wanted.images.get(plan.image)
+        after_id = wanted.restored.get(service) or (here.id if here else "")
+        before, before_id = (present.image, present.image_id) if present else ("", "")
+        if (before, before_id) != (plan.image, after_id):
+            yield ImageChange(service, before, plan.image, before_id, after_id, 0 if after_id else -1)
+
+
+# --- drift: pure ------------------------------------------------------------------------------------------------------
+
+
+def drift(record: ServiceRecord | None, containers: Sequence[Container]) -> tuple[str, ...]:
+    """How the containers of a service differ from those of its last deploy, a sentence each. Pure."""
+    if record is None or not record.containers:
+        return ()
+    present, known_services = {each.service for each in containers}, set(record.containers)
+    found = [f"container {service} is missing" for service in sorted(known_services - present)]
+    found += [f"container {service} is not of the last deploy" for service in sorted(present - known_services)]
+    for each in containers:
+        known = record.containers.get(each.service)
+        if known and each.hash != known.get("hash"):
+            found.append(f"container {each.name} was changed by hand")
+        elif known and each.image_id != known.get("image_id"):
+            found.append(f"container {each.name} runs another image than the last deploy left")
+    return tuple(dict.fromkeys(found))[:_LIST]

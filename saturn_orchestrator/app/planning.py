@@ -1,0 +1,107 @@
+"""What a run would do to a host: the node compares itself with the wanted files, SATURN adds what git knows."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from saturn_orchestrator.app.wanted import Source
+from saturn_orchestrator.errors import ExecutorRefused, RepositoryError
+from saturn_orchestrator.events import Facts, Request
+from saturn_orchestrator.plan.build import build_plan
+from saturn_orchestrator.plan.order import node_order
+from saturn_orchestrator.repository import thin_bundle
+from saturn_orchestrator.rollout.host_run import Proposal
+from saturn_orchestrator.rollout.survey import gather_plan
+from saturn_orchestrator.session.base import Session
+from saturn_orchestrator.topology.model import Host
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How much a run does. services: only these, None for all. See wire.Request for the others."""
+
+    services: frozenset[str] | None = None
+    resume: bool = False
+    prune: bool = False
+    rollback: bool = False
+    prefetch: bool = False
+
+    def request(self, host: Host, run: str, controller: str) -> Request:
+        """What a host is asked, but for the revision, the plan's digest and who confirmed it."""
+        return Request(
+            verb="run",
+            run=run,
+            node=node_order(host, self.services),
+            resume=self.resume,
+            prune=self.prune,
+            rollback=self.rollback or host.rollback_on_failure,
+            prefetch=self.prefetch,
+            controller=controller,
+        )
+
+    def names(self, host: Host) -> tuple[str, ...]:
+        """The services of the host that the run concerns, in deploy order."""
+        return tuple(each.name for each in host.services if self.services is None or each.name in self.services)
+
+
+@dataclass
+class Planner:
+    """Proposes what a run would do. Bundles are made once for all nodes that lack the same."""
+
+    source: Source
+    run: str
+    controller: str
+    scope: Scope
+    _bundles: dict[tuple[str, tuple[str, ...]], asyncio.Task[bytes]] = field(default_factory=dict)
+
+    async def propose(self, host: Host, session: Session) -> Proposal:
+        """The plan of a host and what is asked of it once the plan is confirmed.
+
+        Raises:
+            SessionError: the node cannot be deployed to, or did not answer.
+        """
+        request = replace(self.scope.request(host, self.run, self.controller), revision=self.source.revision_of(host))
+        return await self.proposal(host, session, request)
+
+    async def proposal(self, host: Host, session: Session, request: Request) -> Proposal:
+        """The same for a request that names its revision."""
+        notes: list[str] = []
+
+        async def lacking(facts: Facts) -> bytes:
+            return await self._lacking(host, request.revision, facts, notes)
+
+        facts, foreseen, bundle = await gather_plan(host, session, request, lacking)
+        for problem in facts.problems:
+            raise ExecutorRefused(problem.message, code=problem.code, hint=problem.hint)
+        wanted = await self.source.wanted(host, facts.revision, request.revision)
+        plan = build_plan(
+            facts,
+            self.scope.names(host),
+            wanted,
+            resume=request.resume,
+            foreseen=foreseen,
+            sent=len(bundle),
+            restores=request.restore,
+        )
+        digest = hashlib.sha256(bundle).hexdigest() if bundle else ""
+        asked = replace(request, plan=plan.digest, bundle=digest)
+        return Proposal(replace(plan, warnings=(*plan.warnings, *notes)), asked, bundle)
+
+    async def _lacking(self, host: Host, revision: str, facts: Facts, notes: list[str]) -> bytes:
+        """What the node lacks of the revision. Why SATURN cannot tell is noted: origin may still have it."""
+        if facts.problems or host.git.source == "origin" or not await self.source.repository.knows(revision):
+            return b""
+        try:
+            return await self._bundle(revision, facts.tips)
+        except RepositoryError as error:
+            notes.append(f"SATURN cannot send what the node lacks: {error.message}; {error.hint}".rstrip("; "))
+            return b""
+
+    async def _bundle(self, revision: str, tips: Sequence[str]) -> bytes:
+        key = (revision, tuple(tips))
+        if key not in self._bundles:
+            self._bundles[key] = asyncio.create_task(thin_bundle(self.source.repository, revision, tips))
+        return await asyncio.shield(self._bundles[key])
