@@ -27,6 +27,7 @@ from saturn_node.wire import (
     DiagnosticsCollected,
     DiagnosticsPart,
     Facts,
+    Failing,
     Finding,
     Goodbye,
     Heartbeat,
@@ -69,6 +70,7 @@ __all__ = [
     "DiagnosticsPart",
     "Event",
     "Facts",
+    "Failing",
     "Finding",
     "Goodbye",
     "Heartbeat",
@@ -97,6 +99,7 @@ __all__ = [
     "NodeOrder",
     "OwnEvent",
     "Plan",
+    "PlanStale",
     "Problem",
     "Progress",
     "Refused",
@@ -192,12 +195,25 @@ class HostPlanned:
 
 @dataclass(frozen=True)
 class HostConfirmed:
-    """A person (or --yes) accepted the plan of this host, which its digest names. by: person@machine."""
+    """A person (or --yes) accepted the plan of this host, which its digest names. by: person@machine.
+
+    is_prefetch: nothing but fetching was ordered, so this says nothing of where the host stands.
+    """
 
     at: str
     by: str
     digest: str = ""
+    is_prefetch: bool = False
     type: Literal["host_confirmed"] = "host_confirmed"
+
+
+@dataclass(frozen=True)
+class PlanStale:
+    """The node did not begin: something moved there since its plan was shown. A new plan follows."""
+
+    at: str
+    message: str
+    type: Literal["plan_stale"] = "plan_stale"
 
 
 @dataclass(frozen=True)
@@ -224,7 +240,8 @@ class HostDeferred:
     """The host is away, and a person accepted what shall be done once it is back. Final for this run.
 
     revision: what it shall reach. revision_before: what it was last known to have, "" when never. services: those that
-    this may touch. expires_at: RFC 3339; later than that nothing is done.
+    this may touch. scope: those that it is about. expires_at: RFC 3339; later than that nothing is done. prune,
+    rollback: see wire.Request.
     """
 
     at: str
@@ -232,7 +249,10 @@ class HostDeferred:
     revision: str
     revision_before: str
     services: tuple[str, ...]
+    scope: tuple[str, ...]
     expires_at: str
+    prune: bool = False
+    rollback: bool = False
     type: Literal["host_deferred"] = "host_deferred"
 
 
@@ -332,6 +352,7 @@ OwnEvent = (
     | HostFailed
     | HostPlanned
     | HostConfirmed
+    | PlanStale
     | HostQueued
     | HostSkipped
     | HostDeferred

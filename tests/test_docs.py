@@ -18,6 +18,7 @@ from saturn_node import wire
 
 from saturn_orchestrator import errors
 from saturn_orchestrator.cli.main import VERBS, saturn
+from saturn_orchestrator.events import OwnEvent
 from saturn_orchestrator.state import outcome
 
 ROOT = Path(__file__).parent.parent
@@ -180,7 +181,7 @@ def test_cli_reference_has_every_verb_and_option(name: str) -> None:
 
 
 def test_cli_reference_names_no_verb_that_is_not_there() -> None:
-    told = re.findall(r"^## `saturn ([a-z]+)`$", text_of("reference/cli.md"), re.MULTILINE)
+    told = re.findall(r"^## `saturn ([a-z-]+)`$", text_of("reference/cli.md"), re.MULTILINE)
 
     assert sorted(told) == sorted(VERBS)
 
@@ -198,13 +199,27 @@ def test_events_reference_has_every_type_and_field(kind: type) -> None:
 
 @pytest.mark.parametrize(
     "part",
-    [wire.ServiceFact, wire.ContainerFact, wire.LockFact, wire.RunFact, wire.Problem],
+    [wire.ServiceFact, wire.ContainerFact, wire.LockFact, wire.RunFact, wire.DeploymentFact, wire.Problem],
     ids=lambda part: part.__name__,
 )
 def test_events_reference_has_every_part_of_facts(part: type) -> None:
     told = section(text_of("reference/events.md"), "Parts of facts")
 
     assert {each.name for each in fields(part) if f"`{each.name}`" not in told} == set()
+
+
+@pytest.mark.parametrize("part", [wire.ServiceChange, wire.ImageChange, wire.Failing], ids=lambda part: part.__name__)
+def test_events_reference_has_every_part_of_a_plan(part: type) -> None:
+    told = section(text_of("reference/events.md"), "Parts of a plan")
+
+    assert {each.name for each in fields(part) if f"`{each.name}`" not in told} == set()
+
+
+@pytest.mark.parametrize("kind", get_args(OwnEvent), ids=lambda kind: kind.type)
+def test_events_reference_has_every_event_of_saturn_itself(kind: type) -> None:
+    told = section(text_of("reference/events.md"), "Events of saturn itself")
+
+    assert f"`{vars(kind)['type']}`" in told
 
 
 def test_exit_code_reference_has_exactly_the_codes() -> None:

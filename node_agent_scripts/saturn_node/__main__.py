@@ -97,6 +97,7 @@ def _deploy(place: Place, rest: tuple[str, ...]) -> int:
         "bundle": "",
         "restore": "",
         "prefetch": False,
+        "failing": (),
     }
     os.makedirs(place.paths.run(run))
     request = Request(**order)
@@ -108,8 +109,9 @@ def _deploy(place: Place, rest: tuple[str, ...]) -> int:
 def _newest_request(paths: Paths) -> Request:
     for run in state.newest_runs(paths):
         text = state.read_text(paths.run(run, "request.json"))
-        if text:
-            return wire.decode_request(text)
+        request = wire.decode_request(text) if text else None
+        if request and not request.prefetch:
+            return request
     raise NodeError("no_order", "no run was ever ordered on this node", "saturn deploy, on the controller")
 
 

@@ -25,12 +25,16 @@ GitId = Callable[[str], str]
 
 
 class Blueprint(NamedTuple):
-    """What is wanted of one compose service. keys: what is wanted, by name, to the digest of its value."""
+    """What is wanted of one compose service. keys: what is wanted, by name, to the digest of its value.
+
+    copies: how many containers it shall have.
+    """
 
     image: str
     keys: Mapping[str, str]
     ports: tuple[str, ...] = ()
     is_built: bool = False
+    copies: int = 1
 
 
 def blueprints(config: Mapping[str, Any], checkout: str, git_id: GitId, salt: str) -> dict[str, Blueprint]:
@@ -68,8 +72,8 @@ def _blueprint(
         context = str(built.get("context", "")) if isinstance(built, dict) else str(built)
         inside = next(iter(_inside({context}, checkout)), "")
         keys[BUILD + (inside or context)] = digest(built, salt) + (git_id(inside) if inside else "")
-    image = str(service.get("image") or f"{project}-{name}")
-    return Blueprint(image, keys, tuple(sorted(_port(each) for each in service.get("ports") or ())), bool(built))
+    ports = tuple(sorted(_port(each) for each in service.get("ports") or ()))
+    return Blueprint(compose.image_name(project, name, service), keys, ports, bool(built), compose.scale(service))
 
 
 def _values(service: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
@@ -81,9 +85,9 @@ def _values(service: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         named = service.get(section) or {}
         for name, value in named.items() if isinstance(named, dict) else ():
             yield f"{section}.{name}", value
-    deploy = {key: value for key, value in (service.get("deploy") or {}).items() if key != "replicas"}
-    if any(value for value in deploy.values()):
-        yield "deploy", deploy
+    deploy = service.get("deploy")
+    if deploy is not None:  # that it is there at all moves compose's hash
+        yield "deploy", {key: value for key, value in deploy.items() if key != "replicas"}
     yield "scale", compose.scale(service)
 
 

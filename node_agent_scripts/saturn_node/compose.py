@@ -166,6 +166,11 @@ def scale(service: Mapping[str, Any]) -> int:
     return int(next((each for each in (plain, replicas) if each is not None), 1))
 
 
+def image_name(project: str, name: str, service: Mapping[str, Any]) -> str:
+    """What the image of a compose service is called; one that is built here needs no name of its own."""
+    return str(service.get("image") or f"{project}-{name}")
+
+
 def images(config: Mapping[str, Any]) -> dict[str, str]:
     """Compose service to image, for what a registry has: a service that is built here is left out."""
     services = active_services(config)

@@ -10,9 +10,9 @@ import os
 import shutil
 import signal
 import sys
-from typing import Any, Callable, NamedTuple
+from typing import IO, Any, Callable, NamedTuple
 
-from . import diagnostics, facts, launch, lock, plan, state, supply, wire
+from . import compose, diagnostics, facts, health, launch, lock, plan, state, supply, wire
 from .errors import NodeError
 from .follower import Follower, is_begun
 from .lines import LineReader
@@ -41,11 +41,11 @@ PAYLOADS_KEPT = 3
 
 
 class Executor(NamedTuple):
-    """The program at work: its zipped bytes and their sha256. supplies: bundles that came, by digest, in files."""
+    """The program at work: its zipped bytes and their sha256. supplies: bundles that came, by digest, in open files."""
 
     payload: bytes
     digest: str
-    supplies: dict[str, str]
+    supplies: dict[str, IO[bytes]]
 
     @property
     def short(self) -> str:
@@ -76,8 +76,8 @@ def converse(payload: bytes, digest: str, early: bytes = b"") -> int:
     except BrokenPipeError:
         return 0
     finally:
-        for path in executor.supplies.values():
-            os.unlink(path)
+        for file in executor.supplies.values():
+            file.close()
 
 
 def _answer(line: str, reader: LineReader, executor: Executor) -> None:
@@ -131,15 +131,17 @@ def _facts(request: Request, _reader: LineReader, executor: Executor) -> None:
 
 
 def _plan(request: Request, reader: LineReader, executor: Executor) -> None:
-    """Facts, and what a run would do. With a bundle the facts are known already, and only the plan is told."""
+    """Facts, and what a run would do. With a bundle all but the changes is known already, and only those are told."""
     bundle = _supplied(request, reader, executor)
     sink = _greet(request, executor)
-    known: dict[str, Any] = {}
-    if not bundle:
+    if bundle:
+        sink.send(Plan, **plan.made(request, bundle))
+    else:
         known = facts.observed(request.node, executor.short, request.revision)
         sink.send(Facts, **known)
-    if not known.get("problems"):
-        sink.send(Plan, **plan.made(request, bundle))
+        if not known["problems"]:
+            failing = tuple(health.failing(request.node, compose.containers(request.node)))
+            sink.send(Plan, failing=failing, **plan.made(request, bundle))
     sink.send(Goodbye, outcome="success")
 
 
@@ -177,10 +179,10 @@ def _supplied(request: Request, reader: LineReader, executor: Executor) -> str:
     if request.bundle_size:
         sink = _silent(request)
         executor.supplies[request.bundle] = supply.received(request, reader, lambda: sink.send(Heartbeat))
-    found = executor.supplies.get(request.bundle, "")
+    found = executor.supplies.get(request.bundle)
     if not found:
         raise NodeError("bundle_missing", "the bundle of this run did not come with it", "saturn deploy, again")
-    return found
+    return f"/proc/{os.getpid()}/fd/{found.fileno()}"
 
 
 def _silent(request: Request) -> Sink:

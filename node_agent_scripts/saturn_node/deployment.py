@@ -96,10 +96,13 @@ def pulled(task: Task, service: ServiceOrder, *, builds: bool = True) -> tuple[s
     config = compose.resolved(project)
     images = compose.images(config)
     pinned = task.trail.pins.get(service.name) or plan.pinned(task.request, service.name)
-    for name in sorted(set(pinned) & set(images)):
-        _restore(task, service.name, images[name], pinned[name])
+    restored = [
+        name
+        for name, each in compose.active_services(config).items()
+        if name in pinned and _restored(task, service.name, compose.image_name(project.name, name, each), pinned[name])
+    ]
     if builds:
-        _build(task, project, service, config)
+        _build(task, project, service, config, restored)
     is_fresh = task.order.pull == "always" and not pinned
     wanted = images if is_fresh else _absent(task, images)
     if wanted and task.order.pull == "never":
@@ -111,33 +114,39 @@ def pulled(task: Task, service: ServiceOrder, *, builds: bool = True) -> tuple[s
     return tuple(sorted(set(images.values())))
 
 
-def _restore(task: Task, service: str, image: str, former: Mapping[str, str]) -> None:
-    """Let the image's name mean again what it meant in the former deployment, when that is still to be had."""
+def _restored(task: Task, service: str, image: str, former: Mapping[str, str]) -> bool:
+    """Let the image's name mean again what it meant in the former deployment; whether that was still to be had."""
     if image != former.get("image"):
-        return
+        return False
     present = compose.image_here(task.order, image)
     if present and present.id == former["image_id"]:
-        return
+        return True
     known = former["image_id"]
     if not compose.image_here(task.order, known):
         known = former.get("digest", "")
         if not known or not compose.pull_image(task.order, known, _throttled(task, service)).ok:
             task.say(f"{image} as it was then is on this node no more; the {image} of now is used", service)
-            return
+            return False
     finished = compose.tag(task.order, known, image)
     if not finished.ok:
         raise compose.failure(finished, "image_missing", f"{image} could not be restored", "docker images", service)
     task.say(f"{image} is again what it was then", service)
+    return True
 
 
-def _build(task: Task, project: Project, service: ServiceOrder, config: Mapping[str, Any]) -> None:
-    """Build what is built here, when its files moved since the last deploy: compose would keep the old image."""
+def _build(
+    task: Task, project: Project, service: ServiceOrder, config: Mapping[str, Any], restored: Sequence[str]
+) -> None:
+    """Build what is built here, when its files moved since the last deploy: compose would keep the old image.
+
+    restored: those compose services that have their former image again.
+    """
     record = state.read_record(task.paths, service.name)
     known = record.keys if record else {}
     stale = [
         name
         for name, each in _blueprints(task, config).items()
-        if each.is_built and _built(known.get(name, {})) != _built(each.keys)
+        if each.is_built and name not in restored and _built(known.get(name, {})) != _built(each.keys)
     ]
     if not stale:
         return
@@ -195,7 +204,7 @@ def _bring_up(task: Task, service: ServiceOrder, images: tuple[str, ...], comple
     task.sink.send(ServiceStarted, service=service.name)
     try:
         before = compose.containers(task.order, service.name)
-        task.trail.touched[service.name] = state.read_record(task.paths, service.name)
+        task.trail.touched.add(service.name)
         after = up(task, service, before, images)
     except Cancelled:
         raise
@@ -204,7 +213,7 @@ def _bring_up(task: Task, service: ServiceOrder, images: tuple[str, ...], comple
         raise
     is_same = compose.signature(before) == compose.signature(after)
     if is_same:
-        del task.trail.touched[service.name]
+        task.trail.touched.discard(service.name)
     request = task.request
     state.write_progress(task.paths, Progress(request.run, request.revision, (*completed, service.name)))
     status = "unchanged" if is_same else "changed"

@@ -3,6 +3,7 @@
     NodeError            a stable code, a sentence, a way out, and the evidence
       Blocked            validate found errors: nothing was touched
       Cancelled          a person asked the run to stop
+      FailedBefore       only what was failing before this run began is still failing
 
 Codes are a contract, listed with cause and remedy in docs/reference/errors.md.
 """
@@ -34,3 +35,7 @@ class Blocked(NodeError):
 
 class Cancelled(NodeError):
     """The run stopped because a person asked; it is resumable."""
+
+
+class FailedBefore(NodeError):
+    """Services are not well that were not well before, either: not this run's fault, and nothing to take back."""

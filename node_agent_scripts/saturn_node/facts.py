@@ -201,6 +201,7 @@ def run_fact(paths: Paths, run: str) -> RunFact:
         revision=str(result.get("revision", "") or request.get("revision", "")),
         stage=str(result.get("stage", "")) or state.current_stage(paths),
         at=str(result.get("at", "")),
+        is_prefetch=request.get("prefetch") is True,
     )
 
 

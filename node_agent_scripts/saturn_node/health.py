@@ -9,16 +9,20 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from typing import Mapping, NamedTuple, Sequence
+from typing import Iterator, Mapping, NamedTuple, Sequence
 
-from . import compose, proc
+from . import compose, git, proc
 from .compose import Container, Project
-from .errors import Cancelled, NodeError
+from .errors import Cancelled, FailedBefore, NodeError
 from .redaction import read_env
+from .state import Paths
 from .task import Task
-from .wire import ServiceFailed, ServiceOrder, ServiceStarted, ServiceVerified
+from .wire import Failing, NodeOrder, ServiceFailed, ServiceOrder, ServiceStarted, ServiceVerified
 
 TRY_MAX_S = 30.0
+BASELINE_S = 15.0
+"""What all checks before a run may take together: a person waits for the plan."""
+
 LOG_LINES = 40
 
 
@@ -95,14 +99,13 @@ class _Watched:
         self.verdict = Verdict("waiting")
         self._task = task
         self._project = compose.project_of(task.order, service, task.paths)
-        self._healthcheck = os.path.join(self._project.folder, "healthcheck.sh")
         self._earlier: tuple[Container, ...] = ()
         self._expected: tuple[str, ...] | None = None
 
     def look(self) -> None:
         """Look once; what is not well at the deadline has failed."""
         try:
-            self.verdict = self._scripted() if os.path.isfile(self._healthcheck) else self._observed()
+            self.verdict = self._scripted() if os.path.isfile(healthcheck_of(self._project)) else self._observed()
         except Cancelled:
             raise
         except NodeError as error:
@@ -123,25 +126,57 @@ class _Watched:
         return verdict
 
     def _scripted(self) -> Verdict:
-        path = self._healthcheck
-        argv = (path,) if os.access(path, os.X_OK) else ("sh", path)
-        env = healthcheck_environment(self._task, self._project)
-        limit_s = max(1.0, min(TRY_MAX_S, self.service.health_timeout_s))
-        finished = proc.run(argv, cwd=self._project.folder, env=env, timeout_s=limit_s)
-        if finished.ok:
-            return Verdict("well", "healthy")
-        how = f"took longer than {limit_s:.0f} s" if finished.cut else f"exit status {finished.status}"
-        said = f": {finished.tail[-1]}" if finished.tail else ""
-        return Verdict("waiting", "", "healthcheck_failed", f"healthcheck.sh {how}{said}", "", finished.tail)
+        limit_s = min(TRY_MAX_S, self.service.health_timeout_s)
+        return scripted_verdict(self._task.order, self._task.request.revision, self._project, limit_s)
 
 
-def healthcheck_environment(task: Task, project: Project) -> dict[str, str]:
+def healthcheck_of(project: Project) -> str:
+    """The service's own check, whether it is there or not."""
+    return os.path.join(project.folder, "healthcheck.sh")
+
+
+def scripted_verdict(order: NodeOrder, revision: str, project: Project, limit_s: float) -> Verdict:
+    """What healthcheck.sh says of its service, run once; revision: what the checkout has."""
+    path = healthcheck_of(project)
+    argv = (path,) if os.access(path, os.X_OK) else ("sh", path)
+    limit_s = max(1.0, limit_s)
+    env = healthcheck_environment(order, revision, project)
+    finished = proc.run(argv, cwd=project.folder, env=env, timeout_s=limit_s)
+    if finished.ok:
+        return Verdict("well", "healthy")
+    how = f"took longer than {limit_s:.0f} s" if finished.cut else f"exit status {finished.status}"
+    said = f": {finished.tail[-1]}" if finished.tail else ""
+    return Verdict("waiting", "", "healthcheck_failed", f"healthcheck.sh {how}{said}", "", finished.tail)
+
+
+def failing(order: NodeOrder, containers: Sequence[Container]) -> Iterator[Failing]:
+    """The services that stand on the node and are not well, after one look at each.
+
+    containers: every compose container on the node. All checks together get BASELINE_S; what is not reached by then is
+    judged by its containers.
+    """
+    revision = git.head(order.checkout) if git.is_checkout(order.checkout) else ""
+    deadline = time.monotonic() + BASELINE_S
+    for service in order.services:
+        own = [each for each in containers if each.project == service.name]
+        project = compose.project_of(order, service, Paths(order.root))
+        left_s = min(deadline - time.monotonic(), service.health_timeout_s)
+        if own and os.path.isfile(healthcheck_of(project)) and left_s > 0:
+            verdict = scripted_verdict(order, revision, project, left_s)
+        else:
+            settled = [each for each in own if each.health != "starting"]
+            verdict = service_verdict(settled, settled, ())
+        if verdict.state != "well":
+            yield Failing(service.name, verdict.message)
+
+
+def healthcheck_environment(order: NodeOrder, revision: str, project: Project) -> dict[str, str]:
     """What healthcheck.sh finds in its environment: `docker compose exec ...` in it means this very project."""
     known = {
-        "SATURN_HOST": task.order.host,
+        "SATURN_HOST": order.host,
         "SATURN_SERVICE": project.name,
-        "SATURN_ROOT": task.paths.root,
-        "SATURN_REVISION": task.request.revision,
+        "SATURN_ROOT": order.root,
+        "SATURN_REVISION": revision,
         "SATURN_COMPOSE": " ".join(shlex.quote(word) for word in project.argv()),
         "COMPOSE_PROJECT_NAME": project.name,
         "COMPOSE_FILE": os.pathsep.join(project.files),
@@ -195,7 +230,13 @@ def _report(task: Task, watched: _Watched) -> None:
 
 def _failure(task: Task, failed: Sequence[_Watched]) -> NodeError:
     first = failed[0]
-    names = ", ".join(each.service.name for each in failed)
-    message = f"{names} not well: {first.verdict.message}"
+    names = [each.service.name for each in failed]
+    before = [name for name in names if name in task.request.failing]
+    message = "{} not well: {}".format(", ".join(names), first.verdict.message)
+    if before:
+        message += " ({} failing before this run, too)".format(
+            "it was" if before == names else ", ".join(before) + " was"
+        )
+    kind = FailedBefore if before == names else NodeError
     hint = f"saturn deploy --hosts {task.order.host} --resume"
-    return NodeError(first.verdict.code, message, hint, first.service.name if len(failed) == 1 else "")
+    return kind(first.verdict.code, message, hint, first.service.name if len(failed) == 1 else "")

@@ -66,7 +66,7 @@ def stale(request: Request) -> NodeError | None:
     """The failure of a run whose plan is not true any more; None when it is, or when nobody saw a plan."""
     if not request.plan or digest(request, compose.containers(request.node)) == request.plan:
         return None
-    message = "something moved on the node since the plan was shown: its revision, a container, or a local file"
+    message = "something moved on the node since its plan was shown: its revision, a container, or a local file"
     return NodeError("plan_stale", message, f"saturn deploy --hosts {request.node.host}")
 
 
@@ -96,12 +96,14 @@ def made(request: Request, bundle: str) -> dict[str, Any]:
 
 
 def orphans(order: NodeOrder, containers: Sequence[Container]) -> tuple[str, ...]:
-    """Services that a run brought up on this node, that still have containers, and that are assigned to it no more."""
+    """Services that a run brought up on this node, that still have containers, and that are assigned to it no more.
+
+    A project of a person's own is none, whatever its name: it was made in another folder, or by no run.
+    """
     assigned = {*order.assigned, *(each.name for each in order.services)}
-    own = set(state.recorded_services(Paths(order.root)))
+    own = set(state.recorded_services(Paths(order.root))) - assigned
     below = order.checkout.rstrip("/") + "/"
-    standing = {each.project for each in containers if each.project in own or each.folder.startswith(below)}
-    return tuple(sorted(standing - assigned))
+    return tuple(sorted({each.project for each in containers if each.project in own and each.folder.startswith(below)}))
 
 
 def _removal(name: str, containers: Sequence[Container]) -> ServiceChange:
@@ -127,17 +129,21 @@ def desired(request: Request, service: ServiceOrder, files: Snapshot) -> Desired
     wanted = blueprint.blueprints(config, order.checkout, files.git_id, salt(order))
     names = {each.image for each in wanted.values()}
     found = {name: compose.image_here(order, name) for name in sorted(names)}
-    known = {name: image for name, image in found.items() if image}
-    return Desired(wanted, known, _restored(request, service.name, wanted))
+    restored = _restored(request, service.name, wanted)
+    for identity in sorted(set(restored.values())):
+        found[identity] = compose.image_here(order, identity)
+    return Desired(wanted, {name: image for name, image in found.items() if image}, restored)
 
 
 def _restored(request: Request, service: str, wanted: Mapping[str, Blueprint]) -> dict[str, str]:
-    """The images of the deployment that is returned to, as far as they are on the node."""
+    """The images of the deployment that is returned to, as far as they are on the node or can be fetched again."""
     pins = pinned(request, service)
     return {
         name: pins[name]["image_id"]
-        for name in wanted
-        if name in pins and compose.image_here(request.node, pins[name]["image_id"])
+        for name, each in wanted.items()
+        if name in pins
+        and pins[name].get("image") == each.image
+        and (pins[name].get("digest") or compose.image_here(request.node, pins[name]["image_id"]))
     }
 
 
@@ -166,7 +172,7 @@ def service_change(
     images = tuple(_image_changes(wanted, containers))[:_LIST]
     published = {port for each in wanted.blueprints.values() for port in each.ports}
     ports = tuple(sorted(published - set(record.ports if record else ())))[:_LIST]
-    if not containers:
+    if wanted.blueprints and not containers:
         return ServiceChange(name, "create", ("no containers yet",), images, ports)
     moved = list(_moves(wanted, record, containers))
     replaced = [each for each in moved if each.stops]
@@ -200,6 +206,9 @@ def _moves(wanted: Desired, record: ServiceRecord | None, containers: Sequence[C
         if not own:
             yield _Move(service, f"container {service} is missing", stops=False)
             continue
+        if len(own) != plan.copies:
+            reason = f"{service} has {len(own)} of {plan.copies} wanted containers"
+            yield _Move(service, reason, stops=len(own) > plan.copies)
         yield from _replacements(service, plan, wanted, record, own)
         if any(each.state in ("exited", "created", "dead") and not _stays_down(each) for each in own):
             yield _Move(service, f"container {service} is stopped", stops=False, starts=True)
@@ -220,7 +229,8 @@ def _replacements(
     if any(each.hash != known.get("hash") for each in own):
         yield _Move(service, "its container was changed by hand since the last deploy")
     before, after = dict(record.keys.get(service, {})), dict(plan.keys)
-    for reason in named_moves(blueprint.moved_keys(before, after), before, after):
+    moved = [key for key in blueprint.moved_keys(before, after) if key != "scale"]  # its containers are counted
+    for reason in named_moves(moved, before, after):
         yield _Move(service, reason)
     pin = wanted.restored.get(service)
     here = wanted.images.get(plan.image)
@@ -259,6 +269,7 @@ def _how(keys: Sequence[str], section: str, before: Mapping[str, str], after: Ma
 
 
 def _image_changes(wanted: Desired, containers: Sequence[Container]) -> Iterator[ImageChange]:
+    present_ids = {image.id for image in wanted.images.values()}
     for service, plan in wanted.blueprints.items():
         if plan.is_built:
             continue
@@ -267,7 +278,7 @@ def _image_changes(wanted: Desired, containers: Sequence[Container]) -> Iterator
         after_id = wanted.restored.get(service) or (here.id if here else "")
         before, before_id = (present.image, present.image_id) if present else ("", "")
         if (before, before_id) != (plan.image, after_id):
-            yield ImageChange(service, before, plan.image, before_id, after_id, 0 if after_id else -1)
+            yield ImageChange(service, before, plan.image, before_id, after_id, 0 if after_id in present_ids else -1)
 
 
 # --- drift: pure ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from .task import Task
 from .wire import (
     STAGES,
     CheckedOut,
+    ServiceFinished,
     ServiceOrder,
     ServiceSkipped,
     ServiceStarted,
@@ -35,6 +36,7 @@ class Resumption(NamedTuple):
 def walk(task: Task) -> None:
     """Walk from prepare to complete. A NodeError leaves the stage in hand in `current_stage`, without its marker."""
     earlier = _resumption(task)
+    task.trail.touched.update(earlier.progress.completed)
     for stage in STAGES:
         task.check_cancelled()
         task.sink.stage = stage
@@ -118,7 +120,6 @@ def _unsettled(task: Task) -> bool:
 
 def _prepare(task: Task) -> None:
     reached = checkout.bring(task.order, task.request.revision, _supply(task), task.say)
-    task.trail.revision = reached.before
     state.write_stale(task.paths, reached.stale)
     tell_reached(task, reached)
 
@@ -179,8 +180,11 @@ def prefetch(task: Task) -> None:
 def _pull(task: Task) -> None:
     for service in task.order.services:
         task.check_cancelled()
+        began = time.monotonic()
         task.sink.send(ServiceStarted, service=service.name)
         deployment.pulled(task, service, builds=False)
+        took_s = round(time.monotonic() - began, 3)
+        task.sink.send(ServiceFinished, service=service.name, status="fetched", duration_s=took_s)
 
 
 def _run_apart(task: Task, stage: str, work: Callable[[], object]) -> None:

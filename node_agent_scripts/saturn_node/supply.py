@@ -1,13 +1,12 @@
-"""A git bundle that comes with a request: the bytes after its line, kept in a temporary file and checked."""
+"""A git bundle that comes with a request: the bytes after its line, kept in a file without a name and checked."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import tempfile
 import time
-from typing import Callable
+from typing import IO, Callable
 
 from .errors import NodeError
 from .lines import LineReader
@@ -19,44 +18,43 @@ _SIGN_EVERY_S = 5.0
 _PATIENCE_S = 120.0
 
 
-def received(request: Request, reader: LineReader, say_alive: Callable[[], None]) -> str:
+def received(request: Request, reader: LineReader, say_alive: Callable[[], None]) -> IO[bytes]:
     """The file with the request's bundle. say_alive is called now and then, since a slow line may take minutes.
+
+    It has no name, so that it is gone when this process is, however that ends; open it by its descriptor.
 
     Raises:
         NodeError: bundle_damaged, or disk_full; what came was read to its end, so that the conversation can go on.
     """
-    descriptor, path = tempfile.mkstemp(prefix="saturn-bundle-")
+    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the conversation closes it
     digest = hashlib.sha256()
     left, said_at, is_full = request.bundle_size, time.monotonic(), request.bundle_size > MAX
-    with os.fdopen(descriptor, "wb") as file:
-        while left:
-            piece = reader.next_bytes(min(left, _PIECE), _PATIENCE_S)
-            if not piece:
-                break
-            left -= len(piece)
-            digest.update(piece)
-            is_full = is_full or not _is_written(file.write, piece)
-            if time.monotonic() - said_at > _SIGN_EVERY_S:
-                said_at = time.monotonic()
-                say_alive()
-        is_full = is_full or not _is_written(lambda _: file.flush(), b"")
+    while left:
+        piece = reader.next_bytes(min(left, _PIECE), _PATIENCE_S)
+        if not piece:
+            break
+        left -= len(piece)
+        digest.update(piece)
+        is_full = is_full or not _is_written(file, piece)
+        if time.monotonic() - said_at > _SIGN_EVERY_S:
+            said_at = time.monotonic()
+            say_alive()
     if not is_full and not left and digest.hexdigest() == request.bundle:
-        return path
-    os.unlink(path)
+        return file
+    file.close()
     if is_full:
-        place = os.path.dirname(path)
+        place = tempfile.gettempdir()
         message = f"there is no room in {place} for the {request.bundle_size} bytes that SATURN sent"
         raise NodeError("disk_full", message, f"df -h {place}")
     message = "what SATURN sent did not arrive whole"
     raise NodeError("bundle_damaged", message, f"saturn deploy --hosts {request.node.host}")
 
 
-def _is_written(write: Callable[[bytes], object], piece: bytes) -> bool:
+def _is_written(file: IO[bytes], piece: bytes) -> bool:
     """Whether there was room for it."""
     try:
-        write(piece)
+        return file.write(piece) == len(piece)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         return False
-    return True

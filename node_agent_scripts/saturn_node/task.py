@@ -8,21 +8,20 @@ from typing import Callable, Mapping, NamedTuple
 from . import lock, proc, state
 from .errors import Cancelled
 from .log import Sink
-from .state import Paths, ServiceRecord
+from .state import Paths
 from .wire import LockFact, Log, NodeOrder, Progress, Request
 
 
 class Trail:
-    """What a run has done so far, for going back. touched: services whose containers moved, with their former record.
+    """What a run has done so far, for going back.
 
-    revision: what the checkout had before, "" when there was none. pins: images that services shall have again, by
-    service and compose service.
+    touched: services whose containers may have moved since the last deployment that was completed, by this run or by
+    the one that it resumes. pins: images that services shall have again, by service and compose service.
     """
 
-    def __init__(self) -> None:
-        self.revision = ""
-        self.touched: dict[str, ServiceRecord | None] = {}
-        self.pins: Mapping[str, Mapping[str, Mapping[str, str]]] = {}
+    def __init__(self, pins: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None) -> None:
+        self.touched: set[str] = set()
+        self.pins = pins or {}
 
 
 class Task(NamedTuple):

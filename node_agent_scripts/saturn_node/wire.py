@@ -77,7 +77,7 @@ class Request:
     the request's line at once, 0 when this conversation has them already.
     prune: remove services that are assigned no more. rollback: return what this run touched when it fails.
     restore: a deployment that this node remembers, by its run, whose images shall be used. prefetch: only fetch what a
-    run would need; nothing that runs is touched.
+    run would need; nothing that runs is touched. failing: services that were not well when the plan was made.
     """
 
     verb: str
@@ -96,6 +96,7 @@ class Request:
     rollback: bool = False
     restore: str = ""
     prefetch: bool = False
+    failing: Tuple[str, ...] = ()
     protocol: int = PROTOCOL
 
 
@@ -157,13 +158,17 @@ class LockFact:
 
 @dataclass(frozen=True)
 class RunFact:
-    """The newest run that the node remembers. outcome is "" while it works and `lost` when its worker died."""
+    """The newest run that the node remembers. outcome is "" while it works and `lost` when its worker died.
+
+    is_prefetch: it only fetched what a later one needs.
+    """
 
     run: str
     outcome: str = ""
     revision: str = ""
     stage: str = ""
     at: str = ""
+    is_prefetch: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,6 +212,14 @@ class ServiceChange:
     images: Tuple[ImageChange, ...] = ()
     ports: Tuple[str, ...] = ()
     downtime: bool = False
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A service that stands on the node and is not well before a run begins: what fails then is not the run's fault."""
+
+    service: str
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -335,7 +348,7 @@ class ServiceFinished:
     """A service was brought to its config.
 
     status: changed (a container was made, replaced, removed or started) | unchanged | removed (it is assigned no more)
-    | restored (a rollback brought its former revision back).
+    | restored (a rollback brought its former revision back) | fetched (a prefetch has all that it needs).
     """
 
     seq: int
@@ -526,7 +539,7 @@ class Plan:
 
     digest: over what the plan is based on (revision, last run, containers, local files) and what it wants; a run that
     was confirmed with it is refused once the basis moved. is_foreseen: False when the node lacks the revision, so that
-    `changes` cannot be told.
+    `changes` cannot be told. failing: what is not well already.
     """
 
     seq: int
@@ -537,6 +550,7 @@ class Plan:
     revision: str = ""
     is_foreseen: bool = False
     changes: Tuple[ServiceChange, ...] = ()
+    failing: Tuple[Failing, ...] = ()
     type: Literal["plan"] = "plan"
 
 

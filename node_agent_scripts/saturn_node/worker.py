@@ -13,7 +13,7 @@ import time
 import traceback
 
 from . import diagnostics, facts, lock, orphans, plan, proc, rollback, stages, state, wire
-from .errors import Blocked, Cancelled, NodeError
+from .errors import Blocked, Cancelled, FailedBefore, NodeError
 from .log import Reserve, RunLog, Sink, now_at
 from .redaction import node_redactor
 from .state import Paths
@@ -100,7 +100,7 @@ def _walked(task: Task, log: RunLog, executor: str) -> str:
         return "cancelled"
     except NodeError as error:
         _fail(task, error, executor)
-        return "blocked" if isinstance(error, Blocked) else _after_failure(task)
+        return "blocked" if isinstance(error, Blocked) else _after_failure(task, error)
     except Exception as error:  # noqa: BLE001 - the one boundary: a bug is told, never a silent death
         log.end()
         log.note(traceback.format_exc(), task.sink.redactor)
@@ -109,9 +109,9 @@ def _walked(task: Task, log: RunLog, executor: str) -> str:
     return "success"
 
 
-def _after_failure(task: Task) -> str:
-    """The outcome of a run that failed: it goes back when it was told to and has touched something."""
-    if not (task.request.rollback and rollback.is_possible(task)):
+def _after_failure(task: Task, error: NodeError) -> str:
+    """The outcome of a run that failed: it goes back when it was told to, has touched something, and is to blame."""
+    if not (task.request.rollback and rollback.is_possible(task)) or isinstance(error, FailedBefore):
         return "failed"
     try:
         rollback.go_back(task)

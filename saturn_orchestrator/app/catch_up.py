@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from saturn_orchestrator.app.deferral import refusal
-from saturn_orchestrator.app.planning import Planner
+from saturn_orchestrator.app.planning import Planner, Scope
 from saturn_orchestrator.errors import ExecutorRefused, SessionError
 from saturn_orchestrator.rollout.host_run import Proposal
 from saturn_orchestrator.rollout.survey import connect
@@ -55,8 +55,10 @@ def checking(planner: Planner, waiting: Mapping[str, Deferred]) -> Callable[[Hos
     """How a deferred deploy is proposed: as any other, unless it moved beyond what was confirmed."""
 
     async def propose(host: Host, session: Session) -> Proposal:
-        proposal = await planner.propose(host, session)
-        why = refusal(waiting[host.name], proposal.plan)
+        deferred = waiting[host.name]
+        scope = Scope(frozenset(deferred.scope), prune=deferred.prune, rollback=deferred.rollback)
+        proposal = await replace(planner, scope=scope).propose(host, session)
+        why = refusal(deferred, proposal.plan)
         if why:
             raise ExecutorRefused(
                 f"what was confirmed for {host.name} is not what would be done now: {why}",

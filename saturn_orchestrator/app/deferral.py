@@ -14,7 +14,7 @@ from typing import Protocol
 
 from saturn_orchestrator.app.planning import Planner
 from saturn_orchestrator.plan.build import build_plan
-from saturn_orchestrator.plan.model import HostPlan
+from saturn_orchestrator.plan.model import Action, Change, HostPlan
 from saturn_orchestrator.rollout.host_run import Deferral
 from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.state.standing import Deferred, remembered
@@ -47,7 +47,13 @@ class Defer:
         async def propose(host: Host) -> Deferral:
             plan = await self._plan(planner, host)
             expires_at = datetime.now(UTC) + timedelta(seconds=self.expires_s)
-            return Deferral(plan, expires_at.isoformat(timespec="seconds").replace("+00:00", "Z"))
+            return Deferral(
+                plan,
+                planner.scope.names(host),
+                expires_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+                planner.scope.prune,
+                planner.scope.rollback,
+            )
 
         return propose
 
@@ -57,7 +63,9 @@ class Defer:
         names = planner.scope.names(host)
         revision = planner.source.revision_of(host)
         if state is None:
-            return HostPlan(host.name, "", revision, host.git.branch, "", None, (), ("nothing is known of it here",))
+            everything = tuple(Change(name, Action.CREATE, "whatever is there of it now") for name in names)
+            unknown = f"{host.name} is away, and nothing is known of it here"
+            return HostPlan(host.name, "", revision, host.git.branch, "", None, everything, (unknown,))
         facts = remembered(run, state.hosts[host.name], at)
         plan = build_plan(facts, names, await planner.source.wanted(host, facts.revision))
         said = f"{host.name} is away: this is what is known since {at}, and what is done once it is back"
@@ -77,6 +85,6 @@ def refusal(deferred: Deferred, plan: HostPlan) -> str:
             f" {plan.revision_before[:8] or 'nothing'} now"
         )
     beyond = [name for name in plan.touched if name not in deferred.services]
-    if deferred.revision_before and beyond:
+    if beyond:
         return f"{', '.join(beyond)} would be touched, too, which nobody confirmed"
     return ""

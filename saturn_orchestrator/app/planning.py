@@ -87,7 +87,9 @@ class Planner:
             restores=request.restore,
         )
         digest = hashlib.sha256(bundle).hexdigest() if bundle else ""
-        asked = replace(request, plan=plan.digest, bundle=digest)
+        # What a resume finds failing is the doing of the run that it resumes.
+        failing = tuple(each.service for each in foreseen.failing) if foreseen and not request.resume else ()
+        asked = replace(request, plan=plan.digest, bundle=digest, failing=failing)
         return Proposal(replace(plan, warnings=(*plan.warnings, *notes)), asked, bundle)
 
     async def _lacking(self, host: Host, revision: str, facts: Facts, notes: list[str]) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from saturn_orchestrator.app.planning import Planner
 from saturn_orchestrator.errors import ExecutorRefused, RepositoryError
-from saturn_orchestrator.events import DeploymentFact, Facts
+from saturn_orchestrator.events import DeploymentFact, Facts, RunFact
 from saturn_orchestrator.rollout.host_run import Proposal
 from saturn_orchestrator.rollout.survey import gather_facts
 from saturn_orchestrator.session.base import Session
@@ -54,8 +54,8 @@ async def _resolved(planner: Planner, host: Host, to: str) -> str:
 def former(facts: Facts, to: str) -> DeploymentFact | None:
     """The deployment that is meant: the run or revision that begins with `to`; else the one before the present state.
 
-    The present state is the newest deployment when it was the last run that ended, else what a failed run left behind;
-    in that case the newest deployment is what to return to.
+    The present state is that of the newest deployment, unless a run has left something else behind since; then the
+    newest deployment is what to return to.
     """
     known = facts.deployments
     if to:
@@ -63,10 +63,15 @@ def former(facts: Facts, to: str) -> DeploymentFact | None:
     if not known:
         return None
     present = known[0]
-    if facts.revision != present.revision or (facts.last_run and facts.last_run.outcome not in {"success", ""}):
+    if facts.revision != present.revision or (facts.last_run and _left_a_mess(facts.last_run)):
         return present
     earlier = [each for each in known[1:] if each.revision != present.revision]
     return next(iter(earlier), None)
+
+
+def _left_a_mess(run: RunFact) -> bool:
+    """Whether the run may have left services half way; one that was refused or went back has not."""
+    return run.outcome in {"failed", "lost", "cancelled"} and not run.is_prefetch
 
 
 def _is_meant(deployment: DeploymentFact, to: str) -> bool:

@@ -5,8 +5,9 @@ person says `simulated`. It knows what the executor calls and no more. Standard 
 compose files that are not JSON need yaml. `control.json` in the folder makes things go wrong:
 
     down, denied: true        the daemon does not answer, or not to this user
-    pull_fails: [image]       up_fails: [service]      unhealthy: [service]      restarting: [service]
+    pull_fails: [image]       restarting: [service]    up_fails, unhealthy: [service or image]
     exits: {service: status}  sleep: {command: seconds}, which leaves a file `asleep`
+    registry: {image: text}   another text is another image under the same name
 
 Without it one thing does: a service whose environment points at `scheme://name:port`, where no such service runs here
 and the name has no dot, is unhealthy.
@@ -30,6 +31,7 @@ VERSION = "2.26.1-simulated"
 _VARIABLE = re.compile(r"\$(?:\$|(?P<plain>\w+)|\{(?P<name>\w+)(?P<how>:?[-?])?(?P<rest>[^}]*)\})")
 _POINTS_AT = re.compile(r"\w+://(?P<name>[\w-]+):\d+(?:/.*)?")
 _GLOBAL = ("-p", "-f", "--env-file", "--project-directory")
+_UNHASHED = frozenset({"build", "pull_policy", "scale", "depends_on", "profiles"})
 
 
 class DockerError(Exception):
@@ -45,8 +47,8 @@ class Docker:
         self.control = self._load("control.json")
         data = self._load("state.json")
         self.containers: dict[str, dict[str, Any]] = data.get("containers", {})
-        self.images: list[str] = data.get("images", [])
-        self.tags: dict[str, str] = data.get("tags", {})
+        self.images: dict[str, str] = data.get("images", {})
+        self.digests: dict[str, str] = data.get("digests", {})
         self._count: int = data.get("count", 0)
 
     def _load(self, name: str) -> dict[str, Any]:
@@ -58,7 +60,7 @@ class Docker:
 
     def save(self) -> None:
         """Keep what the command did; atomic, since a test may end it at any moment."""
-        data = {"containers": self.containers, "images": self.images, "tags": self.tags, "count": self._count}
+        data = {"containers": self.containers, "images": self.images, "digests": self.digests, "count": self._count}
         temporary = self._folder / "state.json.tmp"
         temporary.write_text(json.dumps(data), encoding="utf-8")
         temporary.replace(self._folder / "state.json")
@@ -71,33 +73,65 @@ class Docker:
         if self.control.get("down"):
             raise DockerError(f"Cannot connect to the Docker daemon at {socket}. Is the docker daemon running?")
 
-    def of_project(self, project: str) -> dict[str, str]:
-        """The containers of a project: compose service to id."""
-        return {each["service"]: key for key, each in self.containers.items() if each["project"] == project}
+    def of_project(self, project: str) -> dict[str, list[str]]:
+        """The containers of a project: compose service to ids, oldest first."""
+        found: dict[str, list[str]] = {}
+        for key, each in self.containers.items():
+            if each["project"] == project:
+                found.setdefault(each["service"], []).append(key)
+        return found
 
-    def create(self, project: str, service: str, definition: Mapping[str, Any], digest: str) -> None:
-        """A new container, which runs."""
-        self._count += 1
-        identity = hashlib.sha256(str(self._count).encode()).hexdigest()
+    def create(self, project: Mapping[str, Any], service: str, number: int, digest: str) -> None:
+        """A new container of a resolved project, which runs."""
+        definition, name = project["services"][service], project["name"]
+        identity = hashlib.sha256(f"container {self._count}".encode()).hexdigest()
+        image = image_name(name, service, definition)
         self.containers[identity] = {
-            "project": project,
+            "project": name,
             "service": service,
+            "number": number,
+            "folder": project["folder"],
             "digest": digest,
-            "image": definition.get("image", f"{project}-{service}"),
-            "image_id": self.image_id(definition.get("image", f"{project}-{service}")),
-            "started_at": f"2026-01-01T00:00:00.{self._count:09d}Z",
+            "image": image,
+            "image_id": self.images[image],
             "policy": definition.get("restart", "no"),
             "check": "healthcheck" in definition,
             "targets": [str(each) for each in (definition.get("environment") or {}).values()],
         }
+        self.start(identity)
+
+    def start(self, identity: str) -> None:
+        """Let a container run from now on."""
+        self._count += 1
+        container = self.containers[identity]
+        container.update(started_at=f"2026-01-01T00:00:00.{self._count:09d}Z", is_stopped=False)
 
     def image_id(self, name: str) -> str:
-        """What the name of an image means now: what it was tagged as, or itself."""
-        return str(self.tags.get(name) or (name if name.startswith("sha256:") else "sha256:" + name))
+        """The id behind a name, an id or a digest, "" when there is no such image here."""
+        known = {*self.images.values(), *self.digests}
+        by_digest = {digest: identity for identity, digest in self.digests.items()}
+        return self.images.get(name) or by_digest.get(name) or (name if name in known else "")
+
+    def fetch(self, name: str) -> None:
+        """The image as the registry has it now; one that is asked for by its digest gets no name here."""
+        if name in self.control.get("pull_fails", []):
+            words = f"manifest for {name} not found: manifest unknown (simulated)"
+            raise DockerError(f"Error response from daemon: {words}")
+        repository, at, identity = name.partition("@")
+        if not at:
+            text = f"{name} {self.control.get('registry', {}).get(name, '')}"
+            repository = name.rpartition(":")[0] or name
+            identity = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+            self.images[name] = identity
+        self.digests[identity] = f"{repository}@{identity}"
+
+    def is_told(self, fault: str, service: str, image: str) -> bool:
+        """Whether the control file names the service or the image for that fault."""
+        return bool({service, image} & set(self.control.get(fault, [])))
 
     def complaint(self, container: Mapping[str, Any]) -> str:
         """Why the container is unhealthy, or ""."""
-        if container["service"] in self.control.get("unhealthy", []):
+        if self.is_told("unhealthy", container["service"], container["image"]):
             return "its health check fails"
         present = {each["service"] for each in self.containers.values()}
         for target in container["targets"]:
@@ -111,15 +145,17 @@ class Docker:
         each = self.containers[identity]
         name, is_restarting = each["service"], each["service"] in self.control.get("restarting", [])
         exits = self.control.get("exits", {})
-        status = "restarting" if is_restarting else "exited" if name in exits else "running"
+        is_over = each["is_stopped"] or name in exits
+        status = "restarting" if is_restarting else "exited" if is_over else "running"
         state = {"Status": status, "ExitCode": exits.get(name, 0), "StartedAt": each["started_at"]}
         if each["check"]:
             state["Health"] = {"Status": "unhealthy" if self.complaint(each) else "healthy"}
         labels = {"com.docker.compose.project": each["project"], "com.docker.compose.service": name}
         labels["com.docker.compose.config-hash"] = each["digest"]
+        labels["com.docker.compose.project.working_dir"] = each["folder"]
         return {
             "Id": identity,
-            "Name": "/{}-{}-1".format(each["project"], name),
+            "Name": "/{}-{}-{}".format(each["project"], name, each["number"]),
             "Image": each["image_id"],
             "Config": {"Image": each["image"], "Labels": {**labels, "com.docker.compose.oneoff": "False"}},
             "State": state,
@@ -147,10 +183,6 @@ def docker(memory: Docker, arguments: Sequence[str]) -> str:
     if verb == "compose":
         return compose(memory, rest)
     memory.require_daemon()
-    if verb == "image":
-        if rest[-1] not in memory.images and rest[-1].removeprefix("sha256:") not in memory.images:
-            raise DockerError(f"Error response from daemon: No such image: {rest[-1]} (simulated)")
-        return memory.image_id(rest[-1]) + " []"
     if verb == "version":
         return "20.10.24-simulated"
     answer = _ANSWERS.get(verb)
@@ -177,14 +209,58 @@ def logs(memory: Docker, arguments: Sequence[str]) -> str:
     return "simulated log of {}: {}".format(container["service"], complaint or "at work")
 
 
+def image(memory: Docker, arguments: Sequence[str]) -> str:
+    """The id of an image and, in JSON, the digests it was fetched by: the one thing that `image` is asked for."""
+    identity = known_image(memory, arguments[-1])
+    digest = memory.digests.get(identity)
+    return f"{identity} {json.dumps([digest] if digest else [])}"
+
+
+def known_image(memory: Docker, name: str) -> str:
+    """The id of an image that is here. Raises DockerError."""
+    identity = memory.image_id(name)
+    if not identity:
+        raise DockerError(f"Error response from daemon: No such image: {name} (simulated)")
+    return identity
+
+
 def tag(memory: Docker, arguments: Sequence[str]) -> str:
     """Let a name mean another image."""
-    memory.tags[arguments[1]] = memory.image_id(arguments[0])
+    memory.images[arguments[1]] = known_image(memory, arguments[0])
+    return ""
+
+
+def fetched(memory: Docker, arguments: Sequence[str]) -> str:
+    """Remember an image; nothing is fetched."""
+    memory.fetch(arguments[-1])
+    return f"{arguments[-1]}: Pulled (simulated)"
+
+
+def forget_image(memory: Docker, arguments: Sequence[str]) -> str:
+    """Forget an image with all of its names."""
+    identity = known_image(memory, arguments[-1])
+    memory.images = {name: each for name, each in memory.images.items() if each != identity}
+    memory.digests.pop(identity, None)
+    return ""
+
+
+def stop(memory: Docker, arguments: Sequence[str]) -> str:
+    """Stop containers."""
+    for each in arguments:
+        memory.containers[each]["is_stopped"] = True
+    return ""
+
+
+def forget(memory: Docker, arguments: Sequence[str]) -> str:
+    """Remove containers, whether they run or not."""
+    for each in arguments:
+        memory.containers.pop(each, None)
     return ""
 
 
 _ANSWERS: dict[str, Callable[[Docker, Sequence[str]], str]] = {
-    "ps": ps, "inspect": inspect, "logs": logs, "tag": tag,
+    "ps": ps, "inspect": inspect, "logs": logs, "tag": tag, "image": image, "pull": fetched, "rmi": forget_image,
+    "stop": stop, "rm": forget,
 }  # fmt: skip
 
 
@@ -200,13 +276,14 @@ def compose(memory: Docker, arguments: Sequence[str]) -> str:
     chosen = [arguments[index + 1] for index in range(verb_at) if arguments[index] == "-f"]
     files = chosen or os.environ.get("COMPOSE_FILE", "").split(os.pathsep)
     project = option(arguments[:verb_at], "-p", os.environ.get("COMPOSE_PROJECT_NAME", ""))
-    config = (
-        resolved(project, files, environment(option(arguments[:verb_at], "--env-file"))) if verb in _READERS else {}
-    )
+    place = option(arguments[:verb_at], "--project-directory", str(Path(files[0]).parent))
+    config: dict[str, Any] = {}
+    if verb in _READERS:
+        config = resolved(project, files, environment(option(arguments[:verb_at], "--env-file")), Path(place))
     if verb == "config":
         return json.dumps(config)
     memory.require_daemon()
-    return _VERBS[verb](memory, project, config, rest)
+    return _VERBS[verb](memory, project, {**config, "folder": os.path.realpath(place)}, rest)
 
 
 def _is_global(arguments: Sequence[str], index: int) -> bool:
@@ -222,21 +299,47 @@ def environment(path: str) -> dict[str, str]:
     return {name.strip(): value.strip().strip("'\"") for name, value in pairs}
 
 
-def resolved(project: str, files: Sequence[str], env: Mapping[str, str]) -> dict[str, Any]:
-    """The project's config: files merged service by service, variables replaced, short forms of ports written out."""
+def resolved(project: str, files: Sequence[str], env: Mapping[str, str], place: Path) -> dict[str, Any]:
+    """The project's config: files merged service by service, variables replaced, short forms and paths written out."""
     services: dict[str, dict[str, Any]] = {}
+    shared: dict[str, dict[str, Any]] = {}
     for path in files:
         data = filled(_parsed(Path(path).read_text(encoding="utf-8")), env)
         for name, definition in data["services"].items():
             services.setdefault(name, {}).update(definition)
+        for section in {"configs", "secrets"} & set(data):
+            shared.setdefault(section, {}).update(data[section])
     for definition in services.values():
-        if isinstance(definition.get("environment"), list):
-            definition["environment"] = dict(str(each).partition("=")[::2] for each in definition["environment"])
-        if "ports" in definition:
-            definition["ports"] = [
-                each if isinstance(each, dict) else long_port(str(each)) for each in definition["ports"]
-            ]
-    return {"name": project, "services": services}
+        _write_out(definition, place)
+    for each in (one for section in shared.values() for one in section.values() if "file" in one):
+        each["file"] = absolute(place, each["file"])
+    return {"name": project, "services": services, **shared}
+
+
+def _write_out(definition: dict[str, Any], place: Path) -> None:
+    for section in ("environment", "labels"):
+        if isinstance(definition.get(section), list):
+            definition[section] = dict(str(each).partition("=")[::2] for each in definition[section])
+    for section, long in (("ports", long_port), ("volumes", lambda text: long_volume(text, place))):
+        if section in definition:
+            definition[section] = [each if isinstance(each, dict) else long(str(each)) for each in definition[section]]
+    if "build" in definition:
+        build = definition["build"] if isinstance(definition["build"], dict) else {"context": definition["build"]}
+        definition["build"] = {**build, "context": absolute(place, build["context"])}
+
+
+def absolute(place: Path, path: str) -> str:
+    """A path of a compose file, which is relative to the project's folder."""
+    return os.path.normpath(place / path)
+
+
+def long_volume(text: str, place: Path) -> dict[str, Any]:
+    """`./conf:/etc/conf:ro` as compose writes it out; a name instead of a path is a volume."""
+    source, _, rest = text.partition(":")
+    target, _, mode = rest.partition(":")
+    is_path = source.startswith((".", "/"))
+    mount = {"type": "bind" if is_path else "volume", "source": absolute(place, source) if is_path else source}
+    return {**mount, "target": target, **({"read_only": True} if mode == "ro" else {})}
 
 
 def _parsed(text: str) -> Any:
@@ -284,16 +387,29 @@ def long_port(text: str) -> dict[str, Any]:
     return {**port, **{name: each for name, each in known.items() if each}}
 
 
+def image_name(project: str, service: str, definition: Mapping[str, Any]) -> str:
+    """What the image of a compose service is called; one that is built needs no name of its own."""
+    return str(definition.get("image") or f"{project}-{service}")
+
+
 def pull(memory: Docker, _project: str, config: Mapping[str, Any], names: Sequence[str]) -> str:
     """Remember the images of some compose services; nothing is fetched."""
     for name in [each for each in names if not each.startswith("-")]:
-        image = config["services"][name]["image"]
-        if image in memory.control.get("pull_fails", []):
-            raise DockerError(
-                f"Error response from daemon: manifest for {image} not found: manifest unknown (simulated)"
-            )
-        memory.images.append(image)
+        memory.fetch(config["services"][name]["image"])
         said(f"{name} Pulled")
+    return ""
+
+
+def build(memory: Docker, project: str, config: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Remember images that depend on the files they are built from; nothing is built."""
+    for name in names:
+        definition = config["services"][name]
+        files = sorted(each for each in Path(definition["build"]["context"]).rglob("*") if each.is_file())
+        content = b"".join(str(each.name).encode() + each.read_bytes() for each in files)
+        identity = "sha256:" + hashlib.sha256(content).hexdigest()
+        memory.images[image_name(project, name, definition)] = identity
+        memory.digests.setdefault(identity, "")
+        said(f"{name} Built")
     return ""
 
 
@@ -302,44 +418,75 @@ def up(memory: Docker, project: str, config: Mapping[str, Any], arguments: Seque
     present = memory.of_project(project)
     is_forced = "--force-recreate" in arguments
     for name in set(present) - set(config["services"]):
-        del memory.containers[present[name]]
+        forget(memory, present[name])
     for name, definition in config["services"].items():
         if is_forced and name not in arguments:
             continue
-        if name in memory.control.get("up_fails", []):
+        image = image_name(project, name, definition)
+        if memory.is_told("up_fails", name, image):
             words = f"driver failed programming external connectivity on {name} (simulated)"
             raise DockerError(f"Error response from daemon: {words}")
-        image = definition["image"]
-        if image not in memory.images:
-            raise DockerError(f"Error response from daemon: No such image: {image} (simulated)")
-        digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
-        known = memory.containers.get(present.get(name, ""))
-        is_same = bool(known and known["digest"] == digest and known["image_id"] == memory.image_id(image))
-        is_same = is_same and not is_forced
-        if not is_same:
-            memory.containers.pop(present.get(name, ""), None)
-            memory.create(project, name, definition, digest)
-        said("Container {}-{}-1  {}".format(project, name, "Running" if is_same else "Started"))
+        if "build" in definition and image not in memory.images:
+            build(memory, project, config, (name,))
+        known_image(memory, image)
+        _bring_up(memory, config, name, () if is_forced else present.get(name, ()))
+        if is_forced:
+            forget(memory, present.get(name, ()))
     return ""
+
+
+def _bring_up(memory: Docker, config: Mapping[str, Any], name: str, present: Sequence[str]) -> None:
+    """Keep the containers of a service that are as they should be, and make what is lacking."""
+    definition, project = config["services"][name], config["name"]
+    digest = config_hash(definition)
+    for number in range(1, scale(definition) + 1):
+        identity = next((each for each in present if memory.containers[each]["number"] == number), "")
+        known = memory.containers.get(identity, {})
+        made_of = (known.get("digest"), known.get("image_id"))
+        is_same = made_of == (digest, memory.images[image_name(project, name, definition)])
+        if not is_same:
+            memory.containers.pop(identity, None)
+            memory.create(config, name, number, digest)
+        elif known["is_stopped"]:
+            memory.start(identity)
+        said("Container {}-{}-{}  {}".format(project, name, number, "Running" if is_same else "Started"))
+    forget(memory, [each for each in present if each in memory.containers and _is_beyond(memory, each, definition)])
+
+
+def _is_beyond(memory: Docker, identity: str, definition: Mapping[str, Any]) -> bool:
+    return bool(memory.containers[identity]["number"] > scale(definition))
+
+
+def scale(definition: Mapping[str, Any]) -> int:
+    """How many containers a service shall have."""
+    return int(definition.get("scale", (definition.get("deploy") or {}).get("replicas", 1)))
+
+
+def config_hash(definition: Mapping[str, Any]) -> str:
+    """Compose's digest of a service: what it leaves out replaces no container."""
+    hashed = {key: value for key, value in definition.items() if key not in _UNHASHED}
+    if "deploy" in hashed:
+        hashed["deploy"] = {key: value for key, value in hashed["deploy"].items() if key != "replicas"}
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
 
 
 def compose_ps(memory: Docker, project: str, _config: Mapping[str, Any], _arguments: Sequence[str]) -> str:
     """A line for each container of the project."""
     lines = []
-    for name, key in memory.of_project(project).items():
-        state = memory.record(key)["State"]
-        health = state.get("Health", {}).get("Status", "no health check")
-        lines.append("{}-{}-1  {}, {} (simulated)".format(project, name, state["Status"], health))
+    for key in [each for keys in memory.of_project(project).values() for each in keys]:
+        record = memory.record(key)
+        health = record["State"].get("Health", {}).get("Status", "no health check")
+        lines.append("{}  {}, {} (simulated)".format(record["Name"].lstrip("/"), record["State"]["Status"], health))
     return "\n".join(lines)
 
 
 def execute(memory: Docker, project: str, _config: Mapping[str, Any], arguments: Sequence[str]) -> str:
     """`exec SERVICE COMMAND...`: nothing is run; it works when the container is well."""
     service, *command = [each for each in arguments if each != "-T"]
-    identity = memory.of_project(project).get(service)
-    if identity is None:
+    identities = memory.of_project(project).get(service)
+    if not identities:
         raise DockerError(f'service "{service}" is not running (simulated)')
-    complaint = memory.complaint(memory.containers[identity])
+    complaint = memory.complaint(memory.containers[identities[0]])
     if complaint:
         raise DockerError(f"simulated: {service} {complaint}")
     return "simulated, not run in {}: {}".format(service, " ".join(command))
@@ -347,15 +494,15 @@ def execute(memory: Docker, project: str, _config: Mapping[str, Any], arguments:
 
 def down(memory: Docker, project: str, _config: Mapping[str, Any], _arguments: Sequence[str]) -> str:
     """Forget the project's containers."""
-    for key in memory.of_project(project).values():
-        del memory.containers[key]
+    for keys in memory.of_project(project).values():
+        forget(memory, keys)
     said(f"Project {project} Removed")
     return ""
 
 
-_READERS = ("config", "pull", "up")
+_READERS = ("config", "pull", "build", "up")
 _VERBS: dict[str, Callable[[Docker, str, Mapping[str, Any], Sequence[str]], str]] = {
-    "pull": pull, "up": up, "ps": compose_ps, "exec": execute, "down": down,
+    "pull": pull, "build": build, "up": up, "ps": compose_ps, "exec": execute, "down": down,
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def command(host: str, run: str | None, as_json: bool) -> int:
     from saturn_orchestrator.report.style import console, show
 
     memory = records()
-    newest = run or memory.newest(host)[0]
+    newest = run or memory.newest(host, with_prefetch=True)[0]
     if not newest:
         raise UsageError(f"no run that reached {host} is known here", code="unknown_host", hint="saturn history")
     state = run_named(newest, memory)

@@ -39,7 +39,11 @@ class Selection:
 
 def listed(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """`a,b` and repeated options alike, without blanks and repeats."""
-    return tuple(dict.fromkeys(word.strip() for each in value for word in each.split(",") if word.strip()))
+    return tuple(dict.fromkeys(_words(value)))
+
+
+def _words(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word.strip() for each in value for word in each.split(",") if word.strip())
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,7 +77,7 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _batches(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    sizes = listed(_, __, value)
+    sizes = _words(value)  # a size may be wanted twice
     for size in sizes:
         if not re.fullmatch(r"[1-9]\d{0,3}|([1-9]\d?|100)%", size):
             raise click.BadParameter(f"{size!r} is neither a number of hosts nor a percentage such as 25%")

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from saturn_orchestrator.app.attach import Attach, Attached, Watch, attach
 from saturn_orchestrator.app.catch_up import checking, look
@@ -21,7 +21,7 @@ from saturn_orchestrator.cli.question import ask
 from saturn_orchestrator.errors import Unreachable
 from saturn_orchestrator.journal import Journal, Records, journal_file
 from saturn_orchestrator.plan.model import HostPlan
-from saturn_orchestrator.report.documents import dump, run_document, runs_document
+from saturn_orchestrator.report.documents import away_document, dump, no_run_document, run_document, runs_document
 from saturn_orchestrator.report.live import LiveView
 from saturn_orchestrator.report.plain import PlainView
 from saturn_orchestrator.report.plan_view import diff_text, plan_text
@@ -99,8 +99,16 @@ def run_deploy(order: Deploy, *, yes: bool, as_json: bool, verbose: bool, propos
 
 
 async def _deployed(
-    order: Deploy, terminal: Terminal, dial: OpenSession, propose: Propose, *, asks: bool, as_json: bool
+    order: Deploy,
+    terminal: Terminal,
+    dial: OpenSession,
+    propose: Propose,
+    *,
+    asks: bool,
+    as_json: bool,
+    extra: Mapping[str, Any] | None = None,
 ) -> int:
+    """The exit code of a deploy. extra: what its document says beside the run."""
     stop = Stop()
     journal = Journal(journal_file(os.environ), str(order.topology.file), terminal.say)
     ports = Ports(
@@ -117,7 +125,8 @@ async def _deployed(
     verdict = outcome(state)
     is_told = True
     if as_json:
-        is_told = _is_printed(dump(run_document(state, verdict)), terminal, f"saturn show {state.run} --json")
+        document = {**run_document(state, verdict), **(extra or {})}
+        is_told = _is_printed(dump(document), terminal, f"saturn show {state.run} --json")
     else:
         show(console(sys.stdout), summary(state, verdict))
     _say_what_runs((state,), terminal)
@@ -154,9 +163,12 @@ async def _caught_up(
         terminal.say(f"{name} is still away, and {waiting[name].revision[:8]} waits for it: {error.message}")
     if not waiting:
         terminal.say("nothing was deferred for these hosts")
-    away = [error.exit_code for error in found.away.values()]
+    code = combined(error.exit_code for error in found.away.values())
+    extra = {"away": away_document(found.away)}
     if not found.back:
-        return combined(away)
+        if as_json:
+            sys.stdout.write(dump({**no_run_document(code), **extra}))
+        return code
     order = Deploy(
         topology,
         tuple(host for host in hosts if host.name in found.back),
@@ -169,10 +181,10 @@ async def _caught_up(
         link_patience_s=link_patience_s,
     )
     dial = found.opening(open_session)
-    code = await _deployed(
-        order, terminal, dial, lambda planner: checking(planner, waiting), asks=False, as_json=as_json
+    done = await _deployed(
+        order, terminal, dial, lambda planner: checking(planner, waiting), asks=False, as_json=as_json, extra=extra
     )
-    return combined((code, *away))
+    return combined((done, code))
 
 
 def run_attach(order: Attach, inventory: Path, *, as_json: bool, verbose: bool) -> int:

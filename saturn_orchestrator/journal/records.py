@@ -41,28 +41,38 @@ class Records:
         query = "SELECT run FROM hosts WHERE run = ? AND host = ? AND status IN (SELECT value FROM json_each(?))"
         return bool(self._names(query, (run, host, FINAL)))
 
-    def newest(self, host: str) -> tuple[str, str]:
-        """The newest run in which the node spoke, and the time of its last event; ("", "") when there is none."""
+    def newest(self, host: str, *, with_prefetch: bool = False) -> tuple[str, str]:
+        """The newest run in which the node spoke, and the time of its last event; ("", "") when there is none.
+
+        with_prefetch: also one that only fetched, and so tells nothing of where the host stands.
+        """
         query = (
             "SELECT run, at FROM hosts WHERE host = ?1 AND EXISTS (SELECT 1 FROM events"
-            " WHERE events.run = hosts.run AND events.host = ?1 AND events.seq > 0) ORDER BY run DESC LIMIT 1"
+            " WHERE events.run = hosts.run AND events.host = ?1 AND events.seq > 0) AND (?2 OR NOT EXISTS"
+            " (SELECT 1 FROM events WHERE events.run = hosts.run AND events.host = ?1 AND type = 'host_confirmed'"
+            " AND json_extract(body, '$.is_prefetch'))) ORDER BY run DESC LIMIT 1"
         )
         nothing: tuple[tuple[str, str], ...] = ()
-        found = self._asked(lambda database: tuple(database.execute(query, (host,))), nothing)
+        found = self._asked(lambda database: tuple(database.execute(query, (host, with_prefetch))), nothing)
         return found[0] if found else ("", "")
 
     def deferred(self, host: str) -> Deferred | None:
         """What waits for the host to be back; None when nothing does, or a newer run of the host took its place."""
         query = (
-            "SELECT run FROM (SELECT run, status FROM hosts WHERE host = ? AND status IN"
-            " (SELECT value FROM json_each(?)) ORDER BY run DESC LIMIT 1) WHERE status = 'deferred'"
+            "SELECT run FROM (SELECT run, status FROM hosts WHERE host = ?1 AND status IN (SELECT value FROM"
+            " json_each(?2)) AND NOT EXISTS (SELECT 1 FROM events WHERE events.run = hosts.run AND events.host = ?1 AND"
+            " type = 'host_confirmed' AND json_extract(body, '$.is_prefetch')) ORDER BY run DESC LIMIT 1)"
+            " WHERE status = 'deferred'"
         )
         run = next(iter(self._names(query, (host, ORDERED))), "")
         said = [event for name, event in self.events_of(run, host) if isinstance(event, HostDeferred)] if run else []
         if not said or said[-1].expires_at <= now():
             return None
         last = said[-1]
-        return Deferred(run, last.by, last.at, last.revision, last.revision_before, last.services, last.expires_at)
+        return Deferred(
+            run, last.by, last.at, last.revision, last.revision_before, last.services, last.scope, last.expires_at,
+            last.prune, last.rollback,
+        )  # fmt: skip
 
     def matching(self, beginning: str) -> tuple[str, ...]:
         """The runs whose id begins so, newest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saturn_orchestrator.events import STAGES, Facts, Plan, ServiceChange, ServiceFact
+from saturn_orchestrator.events import STAGES, Facts, Failing, Plan, ServiceChange, ServiceFact
 from saturn_orchestrator.plan.model import Action, Change, HostPlan, Wanted
 
 # Files that tell saturn or a person something, but never a container.
@@ -47,7 +47,7 @@ def build_plan(
         subject=wanted.subject,
         commits=wanted.commits,
         changes=changes,
-        warnings=_warnings(facts, services, wanted),
+        warnings=_warnings(facts, wanted, foreseen.failing if foreseen else _known_failing(facts)),
         resume_stage=_resume_stage(facts, wanted) if resume else "",
         steps=wanted.steps,
         digest=foreseen.digest if foreseen else "",
@@ -115,24 +115,29 @@ def _resume_stage(facts: Facts, wanted: Wanted) -> str:
     return next((stage for stage in STAGES if stage not in facts.completed), STAGES[-1])
 
 
-def _warnings(facts: Facts, services: tuple[str, ...], wanted: Wanted) -> tuple[str, ...]:
+def _known_failing(facts: Facts) -> tuple[Failing, ...]:
+    """What the facts alone tell: nobody has run a check for this plan."""
+    said = ((each.name, "restarting" if each.state == "restarting" else each.health) for each in facts.services)
+    return tuple(Failing(name, f"it is {word}") for name, word in said if word in {"restarting", "unhealthy"})
+
+
+def _warnings(facts: Facts, wanted: Wanted, failing: tuple[Failing, ...]) -> tuple[str, ...]:
     found = [f"{name} has uncommitted changes on SATURN: they are not deployed" for name in wanted.uncommitted]
     if wanted.unpushed:
-        commits = "1 commit is" if wanted.unpushed == 1 else f"{wanted.unpushed} commits are"
-        found.append(f"{commits} not pushed: SATURN sends them to the node, origin does not have them")
+        commits, them = ("1 commit is", "it") if wanted.unpushed == 1 else (f"{wanted.unpushed} commits are", "them")
+        found.append(f"{commits} not pushed: origin does not have {them}")
     if wanted.left and facts.revision:
-        lost = "1 commit of the node's revision is" if wanted.left == 1 else f"{wanted.left} commits of the node's are"
-        found.append(f"{lost} not in the wanted one: this goes back, or history was rewritten")
+        lost, is_not = ("1 commit", "is not") if wanted.left == 1 else (f"{wanted.left} commits", "are not")
+        found.append(
+            f"{lost} of the node's revision {is_not} in the wanted one: this goes back, or history was rewritten"
+        )
     if facts.dirty:
         found.append(f"the checkout was changed by hand ({', '.join(facts.dirty[:3])}): prepare will refuse it")
     for service in facts.services:
         if service.missing_env:
             names = ", ".join(service.missing_env)
             found.append(f"{service.name}: no value for {names} in its .env: validate will block")
-        if service.name in services and service.state == "restarting":
-            found.append(f"{service.name} is restarting again and again already")
-        elif service.health == "unhealthy":
-            found.append(f"{service.name} is unhealthy already, before this deploy")
+    found += [f"{each.service} is failing already, before this deploy: {each.message}" for each in failing]
     if facts.lock:
         found.append(f"run {facts.lock.run} of {facts.lock.by or 'somebody'} is deploying it now")
     return tuple(found)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from saturn_orchestrator.errors import InventoryFinding
+from saturn_orchestrator.errors import InventoryFinding, SessionError
 from saturn_orchestrator.events import DeploymentFact, Event, Facts, Finding, ImageChange, ServiceFact, encode
 from saturn_orchestrator.plan.model import Change, HostPlan, Prospect
 from saturn_orchestrator.report.advice import next_command
@@ -37,6 +37,17 @@ def run_document(run: RunState, verdict: Outcome) -> Document:
         "duration_s": _rounded(run_duration_s(run)),
         "hosts": {name: _host(host) for name, host in run.hosts.items()},
     }
+
+
+def no_run_document(exit_code: int) -> Document:
+    """The same when there was nobody to run anything on."""
+    nothing: Document = {"revision": None, "duration_s": None, "hosts": {}}
+    return {"version": VERSION, "run": None, "outcome": "success", "exit_code": exit_code, **nothing}
+
+
+def away_document(away: Mapping[str, SessionError]) -> Document:
+    """What `catch-up --json` says beside the run: hosts that something still waits for, and why they were not asked."""
+    return {name: _reason(error.code, error.message, error.hint) for name, error in away.items()}
 
 
 def runs_document(runs: Sequence[tuple[RunState, Outcome]]) -> Document:
@@ -143,8 +154,8 @@ def _deployment(deployment: DeploymentFact) -> Document:
 
 
 def _deferred(deferred: Deferred) -> Document:
-    known = {name: value or None for name, value in asdict(deferred).items()}
-    return {**known, "services": list(deferred.services)}
+    known = {name: None if value == "" else value for name, value in asdict(deferred).items()}
+    return {**known, "services": list(deferred.services), "scope": list(deferred.scope)}
 
 
 def _reason(code: str, message: str, hint: str) -> Document:

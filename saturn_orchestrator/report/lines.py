@@ -93,6 +93,7 @@ WORDS: dict[type, _Words] = {
     events.SessionOpened: lambda _, __: Said("connected"),
     events.HostPlanned: lambda event, _: Said(f"planned {revision_move(event.revision_before, event.revision_after)}"),
     events.HostConfirmed: lambda event, _: Said(f"confirmed by {event.by}"),
+    events.PlanStale: lambda event, _: Said(f"asked again: {event.message}", "warning", is_milestone=True),
     events.HostQueued: lambda event, _: Said(f"waits for its batch, {event.batch} of {event.batches}"),
     events.HostSkipped: _final("skipped"),
     events.HostDeferred: lambda event, _: Said(

@@ -17,6 +17,7 @@ from saturn_orchestrator.report.style import (
     short_revision,
     size_text,
     tally,
+    unbroken,
     verbatim,
 )
 
@@ -86,7 +87,8 @@ def _outlook(prospect: Prospect) -> str:
 
 def diff_text(diff: str) -> Text:
     """The differences of files as git prints them, added and removed lines in their colours."""
-    return Text("\n").join(verbatim(line, _diff_style(line)) for line in diff.splitlines())
+    lines = (unbroken(line, _diff_style(line)) for line in diff.splitlines())
+    return Text("\n", no_wrap=True, overflow="ignore").join(lines)
 
 
 def _diff_style(line: str) -> str:
@@ -139,8 +141,8 @@ def _change_line(change: Change, name_width: int) -> Text:
 
 
 def _details(change: Change) -> Iterator[Text]:
-    for image in change.images:
-        yield verbatim(f"{_DETAIL}image {_image_move(image)}", "dim")
+    for move in dict.fromkeys(_image_move(image) for image in change.images):  # two compose services may share one
+        yield verbatim(f"{_DETAIL}image {move}", "dim")
     if change.ports:
         yield verbatim(f"{_DETAIL}opens {', '.join(change.ports)}", look("warning").style)
 
@@ -152,8 +154,8 @@ def _image_move(image: ImageChange) -> str:
 
 
 def _image(name: str, identity: str) -> str:
-    kind, _, digest = identity.rpartition(":")
-    return f"{name} ({kind}:{digest[:12]})" if digest else name
+    kind, colon, digest = identity.rpartition(":")
+    return f"{name} ({kind}{colon}{digest[:12]})" if digest else name
 
 
 def _to_be_pulled(size: int) -> str:

@@ -138,6 +138,7 @@ LOOKS: Mapping[str, Look] = {
     "deferred": Look("!", "yellow"),
     "rolled_back": Look("✘", "bold yellow"),
     "restored": Look("<", "yellow"),
+    "fetched": Look("+", "green"),
     "removed": Look("-", "red"),
     # outcomes of a run
     "success": Look("✔", "green"),
@@ -212,8 +213,9 @@ def duration_text(seconds: float | None) -> str:
 
 def size_text(size: int) -> str:
     """`740 B`, `3.4 kB`, `82 MB`: decimal units, as docker shows them."""
-    power = min((len(str(size)) - 1) // 3, 4)
-    amount = size / 1000**power
+    amount, power = float(size), 0
+    while round(amount) >= 1000 and power < 4:
+        amount, power = amount / 1000, power + 1
     digits = 1 if power and amount < 9.95 else 0
     return f"{amount:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 

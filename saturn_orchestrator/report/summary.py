@@ -27,7 +27,7 @@ from saturn_orchestrator.state.model import HostError, HostState, RunState, Stat
 from saturn_orchestrator.state.outcome import Outcome
 
 _STATUS_ORDER = tuple(Status)
-_SERVICE_ORDER = ("changed", "unchanged", "removed", "restored", "skipped", "failed", "working", "pending")
+_SERVICE_ORDER = ("changed", "unchanged", "removed", "restored", "fetched", "skipped", "failed", "working", "pending")
 _FOLDED = {"services": 22}
 
 _BROKEN = frozenset({Status.FAILED, Status.BLOCKED, Status.LOST, Status.ROLLED_BACK})

@@ -72,15 +72,15 @@ class Following:
         self._heard = 0
         self._heard_at = time.monotonic()
         self._greeting: events.Hello | None = None
-        self.is_stale = False
+        self.stale = ""
         self.session = session
         self.seq = request.after
 
     async def to_the_end(self, *, detach: bool = False) -> None:
         """Post what the node says until the run has an end, or until it is left: see events.HostLeft.
 
-        detach: leave it as soon as the node has taken it. `is_stale` says afterwards that the node did not begin, since
-        the plan is not true any more; nothing was posted then, and the session still stands.
+        detach: leave it as soon as the node has taken it. `stale` tells afterwards why the node did not begin, its plan
+        being not true any more; nothing was posted then, and the session still stands.
         """
         self._is_detaching = detach
         try:
@@ -239,7 +239,7 @@ class Following:
             self._refused(event)
             return True
         if isinstance(event, events.Refused) and self._greeting and event.code == "plan_stale":
-            self._has_end = self.is_stale = True
+            self._has_end, self.stale = True, event.message or event.code
             return True
         return False
 

@@ -36,7 +36,18 @@ class Deferral:
     """What shall be done with a host that is away, once it is back. See events.HostDeferred."""
 
     plan: HostPlan
+    scope: tuple[str, ...]
     expires_at: str
+    prune: bool = False
+    rollback: bool = False
+
+    def consented(self, by: str) -> events.HostDeferred:
+        """The event of a person's yes."""
+        plan = self.plan
+        return events.HostDeferred(
+            now(), by, plan.revision_after, plan.revision_before, plan.touched, self.scope, self.expires_at,
+            self.prune, self.rollback,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -143,17 +154,20 @@ class HostRun:
         if not await self._is_my_turn():
             return False
         async with self._ways.slots:
-            self._post(events.HostConfirmed(now(), by, plan.digest))
+            self._post(events.HostConfirmed(now(), by, plan.digest, proposal.request.prefetch))
             request = replace(proposal.request, by=by)
             following = Following(self._host, request, self._ways.link, self._outbox, self._session, proposal.bundle)
             self._following = following
             if self._is_stopping:
                 following.stop()
             await following.to_the_end(detach=self._ways.detach)
-        if following.is_stale:
-            self._session, self._following = following.session, None
-            self._ways.link.trace(f"{self._host.name}: the plan is not true any more")
-        return following.is_stale
+        if not following.stale:
+            return False
+        self._session, self._following = following.session, None
+        self._post(events.PlanStale(now(), following.stale))
+        if self._is_stopping:  # whoever stopped the run is not asked again
+            self._post(events.HostCancelled(now()))
+        return not self._is_stopping
 
     async def _is_my_turn(self) -> bool:
         """Wait for the host's batch; whether it may start."""
@@ -172,12 +186,8 @@ class HostRun:
         deferral = await self._ways.defer(self._host) if self._ways.defer else None
         if deferral is None:
             return False
-        plan = deferral.plan
-        by = await self._ways.consent(plan)
-        before, after, until = plan.revision_before, plan.revision_after, deferral.expires_at
-        self._post(
-            events.HostDeferred(now(), by, after, before, plan.touched, until) if by else events.HostDeclined(now())
-        )
+        by = await self._ways.consent(deferral.plan)
+        self._post(deferral.consented(by) if by else events.HostDeclined(now()))
         return True
 
     def _fail(self, message: str) -> None:

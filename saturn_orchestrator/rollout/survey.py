@@ -106,7 +106,8 @@ async def gather_plan(
     bundle = await make_bundle(facts)
     if bundle:
         digest = hashlib.sha256(bundle).hexdigest()
-        _, plan = await _asked(host, session, replace(asked, run=new_run_id(), bundle=digest), bundle)
+        _, foreseen = await _asked(host, session, replace(asked, run=new_run_id(), bundle=digest), bundle)
+        plan = replace(foreseen, failing=plan.failing) if foreseen else plan
     return facts, plan, bundle
 
 

@@ -84,10 +84,10 @@ class Conversation:
 
     def _supply(self, bundle: bytes) -> None:
         """Send the bundle once the executor has begun: before that the bootstrap looks for the payload in it."""
-        if self._is_started:
-            self._channel.write(bundle)
-        else:
+        if not self._is_started:
             self._awaiting = bundle
+        elif bundle:
+            self._channel.write(bundle)
 
     def _heard(self, words: str) -> bool:
         """Act on what the far side says about itself; whether the answer is over."""
@@ -96,7 +96,7 @@ class Conversation:
             self._channel.write(PAYLOAD_FOLLOWS + self._shipped.data)
         elif words == "have":
             self._is_started = True
-            self._channel.write(self._awaiting)
+            self._supply(self._awaiting)
             self._awaiting = b""
         elif words.startswith("refused ") and not self._is_started:
             raise refusal(events.neutral(words.removeprefix("refused ")))

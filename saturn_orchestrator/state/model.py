@@ -62,7 +62,7 @@ class HostError:
 class ServiceState:
     """A service in this run.
 
-    status: pending, working, changed, unchanged, skipped (completed before), failed, removed or restored.
+    status: pending, working, changed, unchanged, skipped (completed before), failed, removed, restored or fetched.
     """
 
     status: str = "pending"

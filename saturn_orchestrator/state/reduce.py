@@ -74,6 +74,10 @@ def _confirmed(host: HostState, event: events.HostConfirmed) -> HostState:
     return replace(host, status=Status.CONFIRMED, by=event.by, digest=event.digest, started_at=event.at, text="")
 
 
+def _plan_stale(host: HostState, _: events.PlanStale) -> HostState:
+    return replace(host, status=Status.CONNECTED)
+
+
 def _queued(host: HostState, event: events.HostQueued) -> HostState:
     return replace(host, text=f"waits for its batch, {event.batch} of {event.batches}")
 
@@ -247,12 +251,9 @@ _Move = tuple[frozenset[Status], Callable[[HostState, Any], HostState]]
 MOVES: dict[type, _Move] = {
     events.SessionOpening: (frozenset({Status.PENDING, Status.CONNECTING}), _opening),
     events.SessionOpened: (frozenset({Status.PENDING, Status.CONNECTING}), _opened),
-    # Also from CONFIRMED: a node that refuses a stale plan has not begun, and the person is asked again.
-    events.HostPlanned: (
-        frozenset({Status.PENDING, Status.CONNECTING, Status.CONNECTED, Status.PLANNED, Status.CONFIRMED}),
-        _planned,
-    ),
+    events.HostPlanned: (_BEFORE_RUN, _planned),
     events.HostConfirmed: (frozenset({Status.PLANNED}), _confirmed),
+    events.PlanStale: (frozenset({Status.CONFIRMED}), _plan_stale),
     events.HostQueued: (frozenset({Status.PLANNED}), _queued),
     events.HostSkipped: (_BEFORE_RUN, _skipped),
     events.HostDeferred: (_BEFORE_RUN, _deferred),

@@ -18,7 +18,10 @@ class Deferred:
     revision: str
     revision_before: str
     services: tuple[str, ...]
+    scope: tuple[str, ...]
     expires_at: str
+    prune: bool = False
+    rollback: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from saturn_orchestrator.events import Facts, LockFact, RunFact, ServiceFact
-from saturn_orchestrator.report.documents import VERSION, run_document, status_document
+from support.build import deferred, plan
+
+from saturn_orchestrator.errors import Unreachable
+from saturn_orchestrator.events import DeploymentFact, Facts, ImageChange, LockFact, RunFact, ServiceFact
+from saturn_orchestrator.plan.model import Action, Change, Prospect, Step
+from saturn_orchestrator.report.documents import VERSION, no_run_document, plan_document, run_document, status_document
 from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
 from saturn_orchestrator.state.outcome import outcome
 from saturn_orchestrator.state.standing import Standing
@@ -19,7 +23,11 @@ HOST_KEYS = {
 }  # fmt: skip
 STANDING_KEYS = {
     "reachability", "source", "observed_at", "revision", "behind", "stage", "last_run", "services", "lock",
-    "tailnet", "error",
+    "tailnet", "error", "ahead", "stale", "orphans", "deployments", "deferred",
+}  # fmt: skip
+PLAN_KEYS = {
+    "revision_before", "revision_after", "branch", "subject", "commits", "steps", "digest", "is_foreseen",
+    "resume_stage", "changes", "orphans", "sent_bytes", "warnings", "has_changes", "diff", "error",
 }  # fmt: skip
 
 
@@ -37,8 +45,15 @@ def full_standing() -> Standing:
         1, AT, RUN, "chelsty", REVISION, stage="complete", services=(ServiceFact("mosquitto", "running", "healthy"),),
         lock=LockFact(RUN, "ada", "saturn", AT, 12, "deploy", "mosquitto"),
         last_run=RunFact(RUN, "success", REVISION, "complete", AT),
+        deployments=(DeploymentFact(RUN, REVISION, AT, ("mosquitto",)),), orphans=("old",),
     )  # fmt: skip
-    return Standing("chelsty", "online", "live", AT, facts, 0, HostError("code", "message", "hint"))
+    error = HostError("code", "message", "hint")
+    return Standing("chelsty", "online", "live", AT, facts, 0, 0, error, deferred())
+
+
+def full_prospect() -> Prospect:
+    change = Change("mosquitto", Action.RECREATE, "image", (ImageChange("mosquitto", "a:1", "a:2"),))
+    return Prospect("chelsty", plan("chelsty", changes=(change,), steps=(Step(REVISION, "Ada", "a change"),)))
 
 
 def test_documents_are_of_version_1():
@@ -56,6 +71,10 @@ def test_run_document_has_its_keys():
     assert set(host["error"]) == {"code", "message", "hint", "stage", "service"}
 
 
+def test_a_document_without_a_run_has_the_same_keys():
+    assert set(no_run_document(3)) == RUN_KEYS
+
+
 def test_a_host_of_which_nothing_is_known_has_the_same_keys():
     run = RunState.of(RUN, REVISION, ["vps"])
     assert set(run_document(run, outcome(run))["hosts"]["vps"]) == HOST_KEYS
@@ -67,9 +86,30 @@ def test_status_document_has_its_keys():
     host = document["hosts"]["chelsty"]
     assert set(document) == {"version", "hosts"}
     assert set(host) == STANDING_KEYS
-    assert set(host["services"]["mosquitto"]) == {"state", "health"}
+    assert set(host["services"]["mosquitto"]) == {"state", "health", "drift"}
     assert set(host["last_run"]) == {"run", "outcome", "revision", "at"}
     assert set(host["lock"]) == {"run", "by", "controller", "since", "pid", "stage", "service"}
+    assert set(host["error"]) == {"code", "message", "hint"}
+    assert set(host["deployments"][0]) == {"run", "revision", "at", "services"}
+    assert set(host["deferred"]) == {
+        "run", "by", "at", "revision", "revision_before", "services", "scope", "expires_at", "prune", "rollback",
+    }  # fmt: skip
+
+
+def test_plan_document_has_its_keys():
+    host = plan_document([full_prospect()])["hosts"]["chelsty"]
+    (change,) = host["changes"]
+
+    assert set(host) == PLAN_KEYS
+    assert set(host["steps"][0]) == {"revision", "author", "subject"}
+    assert set(change) == {"service", "action", "reason", "images", "ports", "downtime"}
+    assert set(change["images"][0]) == {"service", "before", "after", "before_id", "after_id", "size"}
+
+
+def test_a_host_that_has_no_plan_has_the_same_keys():
+    host = plan_document([Prospect("vps", error=Unreachable("no route"))])["hosts"]["vps"]
+
+    assert set(host) == PLAN_KEYS
     assert set(host["error"]) == {"code", "message", "hint"}
 
 

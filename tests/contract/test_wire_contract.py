@@ -36,6 +36,7 @@ NEEDED = {
     "worker_vanished": "",
     "cancelling": "target",
     "facts": "",
+    "plan": "digest",
     "diagnostics_collected": "path",
     "diagnostics_part": "text",
     "refused": "code message",

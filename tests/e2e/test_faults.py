@@ -193,15 +193,9 @@ def forge_gone(cell: Cell) -> None:
     cell.host.exec("iptables", "-I", "OUTPUT", *address, "-j", "REJECT", user="root")
     cell.hold.lift()
     try:
-        if cell.stage != "prepare":
-            cell.succeeds()
-            return
-        code, host = cell.ended()
-        assert (code, host["status"], host["error"]["code"]) == (1, "failed", "origin_unreachable"), host
+        cell.succeeds()  # in prepare, too: what SATURN sent is used
     finally:
         cell.host.exec("iptables", "-F", "OUTPUT", user="root")
-    resumed = cell.saturn.run("deploy", "--hosts", cell.host.name, "--resume", "--yes", "--json")
-    assert resumed.exit_code == 0, resumed.err
 
 
 def clock_stepped(cell: Cell) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from saturn_node import facts, lock, state
-from saturn_node.state import Paths, Progress
+from saturn_node.state import Paths, Progress, ServiceRecord
 
 
 def made(folder, name, age):
@@ -92,16 +92,59 @@ anything = st.recursive(
     max_leaves=6,
 )
 fields = st.dictionaries(
-    st.sampled_from(("run", "revision", "completed", "images", "pid", "outcome", "at", "service", "by")), anything
+    st.sampled_from(
+        (
+            "run",
+            "revision",
+            "completed",
+            "images",
+            "pid",
+            "outcome",
+            "at",
+            "service",
+            "by",
+            "containers",
+            "keys",
+            "ports",
+            "deployments",
+        )
+    ),
+    anything,
 )
 damaged = st.binary(max_size=40) | fields.map(lambda record: json.dumps(record).encode())
+
+
+def test_a_record_is_read_as_it_was_written_and_only_for_its_owner(tmp_path):
+    paths = paths_in(tmp_path)
+    stood = {"web": {"hash": "h", "image": "app:1", "image_id": "i", "digest": ""}}
+    record = ServiceRecord("a" * 40, "local", "at", ("app:1",), stood, {"web": {"image": "d"}}, ("80",))
+    state.write_record(paths, "web", record)
+    assert (state.read_record(paths, "web"), state.recorded_services(paths)) == (record, ("web",))
+    assert os.stat(paths.record("web")).st_mode & 0o777 == 0o600
+    state.forget_record(paths, "web")
+    assert (state.read_record(paths, "web"), state.recorded_services(paths)) == (None, ())
+
+
+def test_a_record_of_an_earlier_saturn_knows_no_containers(tmp_path):
+    paths = paths_in(tmp_path)
+    state.write_json(paths.record("web"), {"revision": "a", "local": "l", "at": "t", "images": ["app:1"]})
+    assert state.read_record(paths, "web") == ServiceRecord("a", "l", "t", ("app:1",))
+
+
+def test_stale_is_remembered_until_origin_answers(tmp_path):
+    paths = paths_in(tmp_path)
+    told = []
+    for stale in (False, True, True, False, False):
+        state.write_stale(paths, stale)
+        told.append(state.is_stale(paths))
+    assert told == [False, True, True, False, False]
 
 
 @given(damaged, damaged)
 def test_state_files_of_any_content_are_read_without_a_failure(tmp_path_factory, first, second):
     paths = paths_in(tmp_path_factory.mktemp("root"))
     os.makedirs(paths.run("r1"))
-    texts = ("current_stage", "current_run", "last_service", "progress.json", "lock.json")
+    texts = ("current_stage", "current_run", "last_service", "progress.json", "lock.json", "deployments.json")
     for name, data in [(name, first) for name in texts] + [
         ("services/web.json", second),
         ("runs/r1/result.json", second),
@@ -115,4 +158,5 @@ def test_state_files_of_any_content_are_read_without_a_failure(tmp_path_factory,
         os.close(held)
     state.read_progress(paths)
     state.read_record(paths, "web")
+    state.deployments(paths)
     assert facts.last_run(paths).run == "r1"

@@ -12,7 +12,19 @@ from threading import Barrier
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.build import AT, NEW, NODE_TYPES, RUN, any_event, instances, node_event, own_event, run_state, run_story
+from orchestrator.journals import journalled, never
+from support.build import (
+    AT,
+    NEW,
+    NODE_TYPES,
+    RUN,
+    any_event,
+    instances,
+    node_event,
+    own_event,
+    run_state,
+    run_story,
+)
 
 from saturn_orchestrator import events
 from saturn_orchestrator.journal import Journal, Records, state_folder
@@ -21,23 +33,8 @@ from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.state.reduce import reduce_run
 
 
-def never(sentence: str) -> None:
-    raise AssertionError(sentence)
-
-
 def replay(file: Path, run: str) -> RunState | None:
     return Records(file, never).replay(run)
-
-
-def journalled(file: Path, run: RunState, told: list[tuple[str, events.Event]]) -> RunState:
-    """Live: reduce and note every event, in order."""
-    journal = Journal(file, "inventory/topology.yaml", never)
-    journal.opened(run)
-    for host, event in told:
-        run = reduce_run(run, host, event)
-        journal.noted(host, event, run)
-    journal.closed(run)
-    return run
 
 
 def without_surplus(run: RunState | None) -> RunState:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from saturn_orchestrator import events
 from saturn_orchestrator.plan.model import HostPlan, Wanted
 from saturn_orchestrator.state.model import RunState
+from saturn_orchestrator.state.standing import Deferred
 from saturn_orchestrator.topology.model import Git, Host, Rollout, Service, Ssh, Topology
 
 AT = "2026-11-23T16:10:02.000Z"
@@ -43,24 +44,21 @@ def topology(folder: Path, *hosts: Host, parallel: int = 8) -> Topology:
 
 
 def node_event(kind: type, seq: int = 1, host: str = "alpha", run: str = RUN, **fields: Any) -> Any:
-    """An event of that class; fields without a default get an empty text."""
-    needed = {
-        name: ""
-        for name, each in kind.__dataclass_fields__.items()
-        if str(each.type) == "str" and not _has_default(each)
-    }
-    return kind(**{**needed, "seq": seq, "at": AT, "run": run, "host": host, **fields})
+    """An event of that class; fields without a default are blank."""
+    return kind(**{**_blanks(kind), "seq": seq, "at": AT, "run": run, "host": host, **fields})
 
 
 def own_event(kind: type, **fields: Any) -> Any:
-    """An event of the controller; fields without a default get an empty text."""
-    needed = {
-        name: ""
-        for name, each in kind.__dataclass_fields__.items()
-        if str(each.type) == "str" and not _has_default(each)
-    }
-    numbers = {name: 1 for name in ("attempt", "count", "batch", "batches") if name in kind.__dataclass_fields__}
-    return kind(**{**needed, **numbers, "at": AT, **fields})
+    """An event of the controller; fields without a default are blank."""
+    return kind(**{**_blanks(kind), "at": AT, **fields})
+
+
+_BLANKS: dict[str, Any] = {"str": "", "int": 1, "tuple[str, ...]": ()}
+
+
+def _blanks(kind: type) -> dict[str, Any]:
+    known = kind.__dataclass_fields__
+    return {name: _BLANKS[str(each.type)] for name, each in known.items() if not _has_default(each)}
 
 
 def _has_default(field: Any) -> bool:
@@ -69,6 +67,11 @@ def _has_default(field: Any) -> bool:
 
 def facts(host: str = "alpha", **fields: Any) -> events.Facts:
     return node_event(events.Facts, host=host, **fields)
+
+
+def node_plan(host: str = "alpha", **fields: Any) -> events.Plan:
+    """What a node says that a run would do; it has the revision and could compare."""
+    return node_event(events.Plan, 2, host, **{"digest": "d1", "revision": NEW, "is_foreseen": True, **fields})
 
 
 def wanted(**fields: Any) -> Wanted:
@@ -81,6 +84,14 @@ def plan(host: str = "alpha", **fields: Any) -> HostPlan:
         "commits": 1, "changes": (),
     }  # fmt: skip
     return HostPlan(**{**defaults, **fields})
+
+
+def deferred(**fields: Any) -> Deferred:
+    defaults = {
+        "run": RUN, "by": "ada@saturn", "at": AT, "revision": NEW, "revision_before": OLD, "services": ("web",),
+        "scope": ("web",), "expires_at": "2026-11-30T16:10:02Z",
+    }  # fmt: skip
+    return Deferred(**{**defaults, **fields})
 
 
 def run_state(*hosts: str) -> RunState:
@@ -120,6 +131,7 @@ _PARTS: dict[str, type] = {
     "Tuple[ServiceFact, ...]": events.ServiceFact,
     "Tuple[ContainerFact, ...]": events.ContainerFact,
     "Tuple[Problem, ...]": events.Problem,
+    "Tuple[Failing, ...]": events.Failing,
     "Tuple[DeploymentFact, ...]": events.DeploymentFact,
     "Tuple[ServiceChange, ...]": events.ServiceChange,
     "Tuple[ImageChange, ...]": events.ImageChange,

@@ -20,11 +20,13 @@ class FakeSession:
     def __init__(self, *scripts: Iterable[Step]) -> None:
         self._scripts = [list(script) for script in scripts]
         self.asked: list[Request] = []
+        self.carried: list[bytes] = []
         self.told: list[Request] = []
         self.is_closed = False
 
     async def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
         self.asked.append(request)
+        self.carried.append(bundle)
         if not self._scripts:
             raise SessionLost("the connection broke")
         for step in self._scripts.pop(0):

@@ -54,6 +54,11 @@ class Homelab:
         file.write_text(text)
         file.chmod(mode)
 
+    def append(self, path: str, text: str) -> None:
+        """Add lines to a file of the repository."""
+        file = self.folder / path
+        file.write_text(file.read_text() + text)
+
     def write_service(
         self, name: str, services: Mapping[str, object], healthcheck: str = "", **metadata: object
     ) -> None:
@@ -77,6 +82,22 @@ class Homelab:
         self._git("add", "--all")
         self._git("commit", "--quiet", "--allow-empty", "--message", message)
         return self._git("rev-parse", "HEAD").strip()
+
+    def amend(self, message: str) -> str:
+        """Write the last commit anew; the revision."""
+        self._git("commit", "--quiet", "--amend", "--allow-empty", "--message", message)
+        return self._git("rev-parse", "HEAD").strip()
+
+    def remote(self, url: str) -> None:
+        """Know the forge as origin, as it is now: the branch there is where ours is."""
+        self._git("remote", "add", "origin", url)
+        self._git("update-ref", "refs/remotes/origin/main", "HEAD")
+
+    def make_shallow(self) -> None:
+        """Forget every commit but the last, as `git clone --depth 1` does."""
+        (self.folder / ".git" / "shallow").write_text(self._git("rev-parse", "HEAD"))
+        self._git("reflog", "expire", "--expire=all", "--all")
+        self._git("gc", "--quiet", "--prune=all")
 
     @property
     def _hosts(self) -> dict[str, dict[str, object]]:

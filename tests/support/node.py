@@ -12,7 +12,7 @@ import zipfile
 from dataclasses import replace
 
 import saturn_node
-from saturn_node import wire
+from saturn_node import compose, wire
 
 _SOURCE = os.path.dirname(saturn_node.__file__)
 _REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -38,6 +38,11 @@ def payload():
 def compose_json(*services, **definition):
     """A compose file, in the JSON that is YAML too."""
     return json.dumps({"services": {name: {"image": "app:1", **definition} for name in services or ("app",)}})
+
+
+def carrying(request, data):
+    """The request with a bundle that follows it."""
+    return replace(request, bundle=hashlib.sha256(data).hexdigest(), bundle_size=len(data))
 
 
 def order(process, request):
@@ -108,7 +113,7 @@ class Node:
             "PYTHONPATH": os.path.dirname(_SOURCE),
             "USER": "tester",
         }
-        program = f'"{sys.executable}" "{SIMULATED_DOCKER}" "{self.docker_folder}"'
+        program = f'"{sys.executable}" -I -S "{SIMULATED_DOCKER}" "{self.docker_folder}"'
         self._script("bin/docker", f'#!/bin/sh\nexec {program} "$@"\n')
         self.payload_path = self.path("payload.zip")
         data = payload()
@@ -151,6 +156,30 @@ class Node:
         self.order = replace(self.order, services=orders)
         return self.commit(**files)
 
+    def bundle(self, revision, *tips):
+        """What SATURN sends: the revision with what it has beyond the tips."""
+        self.git("update-ref", "refs/saturn/sent", revision)
+        path = self.path("sent.bundle")
+        self.git("bundle", "create", "-q", path, "refs/saturn/sent", *("^" + tip for tip in tips))
+        self.git("update-ref", "-d", "refs/saturn/sent")
+        with open(path, "rb") as file:
+            return file.read()
+
+    def lose_origin(self):
+        """The forge is down."""
+        os.rename(self.origin, self.origin + ".gone")
+
+    def docker(self, *words):
+        """What a person does with docker on the node; what it printed."""
+        argv = (self.path("bin", "docker"), *words)
+        done = subprocess.run(argv, env=self.env, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return done.stdout.decode().strip()
+
+    def containers(self, project):
+        """The containers of a project, as the executor sees them."""
+        ids = self.docker("ps", "--all", "--filter", "label=com.docker.compose.project=" + project).split()
+        return compose.parsed_containers(self.docker("inspect", *ids))
+
     def env_file(self, service, text):
         return self.write(f"root/config/{service}/.env", text)
 
@@ -181,14 +210,14 @@ class Node:
         return subprocess.Popen(argv, env=self.env, cwd=self.folder, **pipes)
 
     def ask(self, *requests):
-        """The events that answer these requests (text lines are sent as they are)."""
-        lines = [each if isinstance(each, str) else wire.encode(each) for each in requests]
+        """The events that answer these requests (text lines are sent as they are, and bytes behind a request, too)."""
+        told = [each if isinstance(each, (str, bytes)) else wire.encode(each) for each in requests]
         with self.start() as process:
-            process.stdin.write(("\n".join(lines) + "\n").encode())
+            process.stdin.write(b"".join(each if isinstance(each, bytes) else f"{each}\n".encode() for each in told))
             process.stdin.flush()
             events = []
-            for _ in lines:
-                events += answer(process.stdout)
+            for each in told:
+                events += [] if isinstance(each, bytes) else answer(process.stdout)
             process.stdin.close()
             said = process.stderr.read().decode()
         assert not said, said

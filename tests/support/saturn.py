@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,10 +75,18 @@ class Saturn:
             text=True,
         )
 
-    def type(self, words: Sequence[str], answers: Mapping[str, str], columns: int = 100) -> Said:
+    def type(
+        self,
+        words: Sequence[str],
+        answers: Mapping[str, str],
+        columns: int = 100,
+        before: Mapping[str, Callable[[], object]] | None = None,
+        repeat: bool = False,
+    ) -> Said:
         """Run it on a terminal and answer: whenever a key of `answers` has appeared, its value is typed, once.
 
-        Standard output and error are one, as on a screen; the text has its escapes still in it.
+        Standard output and error are one, as on a screen; the text has its escapes still in it. before: what happens
+        once such a key has appeared, before it is answered. repeat: answer each time it appears.
         """
         pid, terminal = pty.fork()
         if pid == 0:
@@ -86,6 +94,7 @@ class Saturn:
             environ = {**self.environ, "COLUMNS": str(columns), "LINES": "40"}
             os.execve(SATURN, (str(SATURN), *words), environ)
         screen, waiting, deadline = "", dict(answers), time.monotonic() + LIMIT_S
+        seen_to, happening = dict.fromkeys(answers, 0), dict(before or {})
         while True:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"saturn did not end; on the screen:\n{screen}")
@@ -99,8 +108,10 @@ class Saturn:
             if not chunk:
                 break
             screen += chunk.decode("utf-8", "replace")
-            for seen in [each for each in waiting if each in screen]:
-                os.write(terminal, waiting.pop(seen).encode())
+            for seen in [each for each in waiting if each in screen[seen_to[each] :]]:
+                happening.pop(seen, lambda: None)()
+                seen_to[seen] = len(screen)
+                os.write(terminal, (waiting[seen] if repeat else waiting.pop(seen)).encode())
         _, status = os.waitpid(pid, 0)
         os.close(terminal)
         return Said(os.waitstatus_to_exitcode(status), screen, "")

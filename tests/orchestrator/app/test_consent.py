@@ -9,10 +9,10 @@ from saturn_orchestrator.plan.model import HostPlan
 
 
 class Person:
-    """Answers by host, and remembers in which order plans were shown and questions asked."""
+    """Answers by host, the last one again and again, and remembers in which order what was shown and asked."""
 
-    def __init__(self, **answers: Answer) -> None:
-        self._answers = answers
+    def __init__(self, **answers: Answer | list[Answer]) -> None:
+        self._answers = {host: said if isinstance(said, list) else [said] for host, said in answers.items()}
         self.seen: list[str] = []
         self.is_asked = asyncio.Event()
         self.may_answer = asyncio.Event()
@@ -25,15 +25,22 @@ class Person:
         self.seen.append(f"question for {shown.host}")
         self.is_asked.set()
         await self.may_answer.wait()
-        return self._answers[shown.host]
+        answers = self._answers[shown.host]
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    async def show_diff(self, shown: HostPlan) -> None:
+        self.seen.append(f"diff of {shown.host}")
+
+    def consent(self, hosts: str, by: str = "ada") -> Consent:
+        return Consent(hosts.split(), by, self.show, self.ask, self.show_diff)
 
 
-def asked(hosts: str, **answers: Answer) -> tuple[dict[str, str], list[str]]:
+def asked(hosts: str, **answers: Answer | list[Answer]) -> tuple[dict[str, str], list[str]]:
     """Who confirmed each host when their plans come at once, and what the person saw."""
 
     async def story() -> tuple[dict[str, str], list[str]]:
         person = Person(**answers)
-        consent = Consent(hosts.split(), "ada@saturn", person.show, person.ask)
+        consent = person.consent(hosts, "ada@saturn")
         said = await asyncio.gather(*(consent.of(plan(host)) for host in hosts.split()))
         return dict(zip(hosts.split(), said, strict=True)), person.seen
 
@@ -60,10 +67,28 @@ def test_quit_declines_this_host_and_all_that_remain_but_not_those_before():
     )
 
 
+def test_a_person_may_look_at_the_differences_before_answering():
+    assert asked("a", a=[Answer.DIFF, Answer.DIFF, Answer.NO]) == (
+        {"a": ""},
+        ["plan of a", *["question for a", "diff of a"] * 2, "question for a"],
+    )
+
+
+def test_a_host_whose_plan_became_stale_is_asked_again():
+    async def story() -> None:
+        person = Person(a=[Answer.YES, Answer.NO])
+        consent = person.consent("a")
+
+        assert [await consent.of(plan("a")), await consent.of(plan("a"))] == ["ada", ""]
+        assert person.seen == ["plan of a", "question for a"] * 2
+
+    asyncio.run(story())
+
+
 def test_nothing_starts_before_everybody_was_asked():
     async def story() -> None:
         person = Person(a=Answer.YES, b=Answer.NO)
-        consent = Consent(["a", "b"], "ada", person.show, person.ask)
+        consent = person.consent("a b")
         first = asyncio.create_task(consent.of(plan("a")))
         await person.is_asked.wait()
         person.may_answer.clear()
@@ -81,7 +106,7 @@ def test_nothing_starts_before_everybody_was_asked():
 def test_a_host_that_will_not_ask_any_more_is_not_waited_for():
     async def story() -> None:
         person = Person(a=Answer.YES)
-        consent = Consent(["a", "dead"], "ada", person.show, person.ask)
+        consent = person.consent("a dead")
         waiting = asyncio.create_task(consent.of(plan("a")))
         await person.is_asked.wait()
 
@@ -97,7 +122,7 @@ def test_a_declined_host_waits_for_nobody():
     async def story() -> None:
         person = Person(a=Answer.NO)
 
-        assert await Consent(["a", "slow"], "ada", person.show, person.ask).of(plan("a")) == ""
+        assert await person.consent("a slow").of(plan("a")) == ""
 
     asyncio.run(story())
 
@@ -106,7 +131,9 @@ def test_yes_given_beforehand_shows_the_plan_and_waits_for_nobody():
     async def story() -> None:
         person = Person()
 
-        assert await Consent(["a", "slow"], "ada", person.show, None).of(plan("a")) == "ada"
+        consent = Consent(["a", "slow"], "ada", person.show, None, person.show_diff)
+
+        assert await consent.of(plan("a")) == "ada"
         assert person.seen == ["plan of a"]
 
     asyncio.run(story())
@@ -116,7 +143,7 @@ def test_a_question_that_is_called_off_lets_the_next_host_ask():
     async def story() -> None:
         person = Person(a=Answer.YES, b=Answer.YES)
         person.may_answer.clear()
-        consent = Consent(["a", "b"], "ada", person.show, person.ask)
+        consent = person.consent("a b")
         first = asyncio.create_task(consent.of(plan("a")))
         await person.is_asked.wait()
 

@@ -13,11 +13,13 @@ from saturn_orchestrator.app.status import status
 from saturn_orchestrator.errors import Denied, SessionLost, Unreachable
 from saturn_orchestrator.state.model import HostError, RunState
 from saturn_orchestrator.state.reduce import reduce_run
-from saturn_orchestrator.state.standing import Standing
+from saturn_orchestrator.state.standing import Deferred, Standing
+
+WAITING = build.deferred()
 
 
 class Memory:
-    """One run that reached `dead`, an hour ago."""
+    """One run that reached `dead`, an hour ago, and something that waits for it."""
 
     def newest(self, host: str) -> tuple[str, str]:
         return (build.RUN, build.AT) if host == "dead" else ("", "")
@@ -27,6 +29,9 @@ class Memory:
         for event in (*(build.own_event(kind) for kind in ORDER), *build.run_story("dead")):
             state = reduce_run(state, "dead", event)
         return state
+
+    def deferred(self, host: str) -> Deferred | None:
+        return WAITING if host == "dead" else None
 
 
 ORDER = (events.SessionOpened, events.HostPlanned, events.HostConfirmed)
@@ -45,7 +50,8 @@ def test_of_a_host_that_is_away_the_journal_tells(tmp_path):
     assert (dead.reachability, dead.source, dead.observed_at) == ("unreachable", "journal", build.AT)
     assert (dead.facts.revision, dead.facts.stage) == (build.NEW, "deploy")
     assert dead.facts.last_run == events.RunFact(build.RUN, "changed", build.NEW, "deploy", build.AT)
-    assert (stranger.source, stranger.facts) == ("live", None)
+    assert dead.deferred == WAITING
+    assert (stranger.source, stranger.facts, stranger.deferred) == ("live", None, None)
 
 
 def test_status_tells_of_every_host_whatever_became_of_the_others(tmp_path):
@@ -62,7 +68,12 @@ def test_status_tells_of_every_host_whatever_became_of_the_others(tmp_path):
 
     assert list(found) == ["online", "dead", "denied", "lost"]
     assert found["online"] == Standing(
-        "online", "online", observed_at=found["online"].observed_at, facts=facts("online", revision=first), behind=1
+        "online",
+        "online",
+        observed_at=found["online"].observed_at,
+        facts=facts("online", revision=first),
+        behind=1,
+        ahead=0,
     )
     assert (found["dead"].reachability, found["dead"].error.code) == ("unreachable", "unreachable")
     assert (found["denied"].reachability, found["denied"].error) == (
@@ -75,7 +86,37 @@ def test_status_tells_of_every_host_whatever_became_of_the_others(tmp_path):
 def test_status_without_a_repository_knows_no_distance(tmp_path):
     (standing,) = standings(tmp_path, FakeDoor(alpha=[FakeSession([facts()])]), "alpha")
 
-    assert (standing.reachability, standing.behind) == ("online", None)
+    assert (standing.reachability, standing.behind, standing.ahead) == ("online", None, None)
+
+
+def test_a_node_with_commits_of_its_own_is_ahead(tmp_path):
+    git = GitFolder(tmp_path)
+    git.commit("first", **{"services/web/compose.yaml": "one"})
+    git.git("checkout", "-q", "-b", "elsewhere")
+    git.commit("second")
+    third = git.commit("third")
+    git.git("checkout", "-q", "main")
+    git.commit("fourth")
+
+    (standing,) = standings(tmp_path, FakeDoor(alpha=[FakeSession([facts(revision=third)])]), "alpha")
+
+    assert (standing.behind, standing.ahead) == (1, 2)
+
+
+def test_a_revision_that_git_here_does_not_know_has_no_distance(tmp_path):
+    GitFolder(tmp_path).commit("first")
+
+    (standing,) = standings(tmp_path, FakeDoor(alpha=[FakeSession([facts(revision=build.OLD)])]), "alpha")
+
+    assert (standing.behind, standing.ahead) == (None, None)
+
+
+def test_what_waits_for_a_host_is_told_whether_it_is_away_or_back(tmp_path):
+    sessions = {"dead": [FakeSession([facts("dead")])], "alpha": [FakeSession([facts()])]}
+
+    found = standings(tmp_path, FakeDoor(**sessions), "dead", "alpha")
+
+    assert [(each.reachability, each.deferred) for each in found] == [("online", WAITING), ("online", None)]
 
 
 def test_all_hosts_are_asked_at_once(tmp_path):
@@ -83,9 +124,9 @@ def test_all_hosts_are_asked_at_once(tmp_path):
         release = asyncio.Event()
 
         class Last(FakeSession):
-            async def ask(self, request):
+            async def ask(self, request, bundle=b""):
                 release.set()
-                async for line in super().ask(request):
+                async for line in super().ask(request, bundle):
                     yield line
 
         hosts = [build.host("first"), build.host("last")]

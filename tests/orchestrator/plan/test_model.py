@@ -6,8 +6,10 @@ from support.build import NEW, OLD, plan, wanted
 from saturn_orchestrator.plan.model import Action, Change
 
 
-def test_an_action_touches_containers_when_it_creates_replaces_or_starts_them():
-    assert {action for action in Action if action.touches_containers} == {Action.CREATE, Action.RECREATE, Action.START}
+def test_an_action_touches_containers_when_it_creates_replaces_starts_or_removes_them():
+    touching = {Action.CREATE, Action.RECREATE, Action.START, Action.REMOVE}
+
+    assert {action for action in Action if action.touches_containers} == touching
 
 
 def test_moved_files_are_those_of_the_service():
@@ -23,7 +25,15 @@ def test_moved_files_are_unknown_when_git_cannot_compare():
 def test_a_plan_counts_its_actions():
     changes = (Change("a", Action.CREATE), Change("b", Action.UNCHANGED), Change("c", Action.CREATE))
 
-    assert [plan(changes=changes).count(action) for action in Action] == [2, 0, 0, 1, 0]
+    counts = {action: plan(changes=changes).count(action) for action in Action}
+
+    assert counts == {**dict.fromkeys(Action, 0), Action.CREATE: 2, Action.UNCHANGED: 1}
+
+
+def test_a_plan_names_the_services_whose_containers_it_touches():
+    changes = tuple(Change(f"to_{action}", action) for action in Action)
+
+    assert plan(changes=changes).touched == ("to_create", "to_recreate", "to_start", "to_remove")
 
 
 @pytest.mark.parametrize(
@@ -32,6 +42,8 @@ def test_a_plan_counts_its_actions():
         (NEW, Action.UNCHANGED, False),
         (NEW, Action.COMPLETED, False),
         (NEW, Action.START, True),
+        (NEW, Action.REMOVE, True),
+        (NEW, Action.INVALID, False),
         (OLD, Action.UNCHANGED, True),
     ],
 )

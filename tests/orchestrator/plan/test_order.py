@@ -25,4 +25,20 @@ def test_node_order_says_all_that_outlives_a_run():
             ServiceOrder("db", "services/db"),
             ServiceOrder("web", "services/web", ("db",), ("KEY",), health_timeout_s=9.0, health_interval_s=1.0),
         ),
+        source="auto",
+        assigned=("db", "web"),
     )
+
+
+def test_an_order_of_some_services_still_says_which_are_assigned():
+    host = build.host(services=(build.service("db"), build.service("web")))
+
+    order = node_order(host, frozenset({"web"}))
+
+    assert ([service.name for service in order.services], order.assigned) == (["web"], ("db", "web"))
+
+
+def test_an_order_says_where_the_node_gets_its_commits():
+    git = build.host().git.model_copy(update={"source": "saturn"})
+
+    assert node_order(build.host(git=git)).source == "saturn"

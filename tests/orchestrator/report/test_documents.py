@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.build import AT, deferred, plan
 from support.report_values import NEW, OLD, RUN, at, run_of
 
-from saturn_orchestrator.errors import InventoryFinding
-from saturn_orchestrator.events import Facts, LockFact, RunFact, ServiceFact
-from saturn_orchestrator.plan.model import Action, Change, HostPlan
+from saturn_orchestrator.errors import InventoryFinding, Unreachable
+from saturn_orchestrator.events import DeploymentFact, Facts, ImageChange, LockFact, RunFact, ServiceFact
+from saturn_orchestrator.plan.model import Action, Change, HostPlan, Prospect, Step
 from saturn_orchestrator.report.documents import (
+    away_document,
     dump,
     plan_document,
     run_document,
@@ -79,14 +81,18 @@ def test_an_error_always_names_a_next_command(status):
 
 
 def test_status_document_of_a_live_and_a_remembered_host():
+    drift = ("its container caddy-1 was stopped by hand",)
     facts = Facts(
-        1, at(0), RUN, "chelsty", OLD, stage="complete", services=(ServiceFact("caddy", "running", "none"),),
+        1, at(0), RUN, "chelsty", OLD, stage="complete", stale=True, orphans=("old",),
+        services=(ServiceFact("caddy", "running", "none", drift=drift),),
         lock=LockFact(RUN, "ada", "saturn", at(1), 12, "deploy", "caddy"),
         last_run=RunFact(RUN, "", OLD, "deploy", at(0)),
+        deployments=(DeploymentFact(RUN, OLD, at(0), ("caddy",)),),
     )  # fmt: skip
+    waiting = deferred(run=RUN, revision=NEW, revision_before="", services=("caddy",), scope=("caddy", "web"))
     standings = (
-        Standing("chelsty", "online", "live", at(2), facts, 3),
-        Standing("vps", "offline", "journal", error=HostError("unreachable", "offline")),
+        Standing("chelsty", "online", "live", at(2), facts, 3, 1),
+        Standing("vps", "offline", "journal", error=HostError("unreachable", "offline"), deferred=waiting),
     )
     assert status_document(standings) == {
         "version": 1,
@@ -97,9 +103,11 @@ def test_status_document_of_a_live_and_a_remembered_host():
                 "observed_at": at(2),
                 "revision": OLD,
                 "behind": 3,
+                "ahead": 1,
+                "stale": True,
                 "stage": "complete",
                 "last_run": {"run": RUN, "outcome": None, "revision": OLD, "at": at(0)},
-                "services": {"caddy": {"state": "running", "health": "none"}},
+                "services": {"caddy": {"state": "running", "health": "none", "drift": list(drift)}},
                 "lock": {
                     "run": RUN,
                     "by": "ada",
@@ -110,6 +118,9 @@ def test_status_document_of_a_live_and_a_remembered_host():
                     "service": "caddy",
                 },
                 "tailnet": None,
+                "orphans": ["old"],
+                "deployments": [{"run": RUN, "revision": OLD, "at": at(0), "services": ["caddy"]}],
+                "deferred": None,
                 "error": None,
             },
             "vps": {
@@ -118,11 +129,27 @@ def test_status_document_of_a_live_and_a_remembered_host():
                 "observed_at": None,
                 "revision": None,
                 "behind": None,
+                "ahead": None,
+                "stale": None,
                 "stage": None,
                 "last_run": None,
                 "services": {},
                 "lock": None,
                 "tailnet": None,
+                "orphans": [],
+                "deployments": [],
+                "deferred": {
+                    "run": RUN,
+                    "by": "ada@saturn",
+                    "at": AT,
+                    "revision": NEW,
+                    "revision_before": None,
+                    "services": ["caddy"],
+                    "scope": ["caddy", "web"],
+                    "expires_at": "2026-11-30T16:10:02Z",
+                    "prune": False,
+                    "rollback": False,
+                },
                 "error": {"code": "unreachable", "message": "offline", "hint": None},
             },
         },
@@ -130,34 +157,115 @@ def test_status_document_of_a_live_and_a_remembered_host():
 
 
 def test_plan_document_keeps_the_order_of_the_hosts():
-    plan = HostPlan("vps", "", NEW, "main", "Caddy 2.9", None, (Change("caddy", Action.CREATE, "no containers yet"),))
+    image = ImageChange("web", "caddy:2.8", "caddy:2.9", "sha256:1", "", 40)
+    change = Change("caddy", Action.RECREATE, "image", (image, ImageChange("b")), ("0.0.0.0:80->80",), downtime=True)
+    plan = HostPlan(
+        "vps", OLD, NEW, "main", "Caddy 2.9", 1, (change,), steps=(Step(NEW, "Ada", "Caddy 2.9"),), digest="d1",
+        is_foreseen=True, orphans=("old",), sent=740,
+    )  # fmt: skip
     other = HostPlan("chelsty", NEW, NEW, "main", "", 0, (), ("restarting",), "deploy")
-    document = plan_document(plan, other)
-    assert list(document["hosts"]) == ["vps", "chelsty"]
+    prospects = (
+        Prospect("vps", plan, diff="+one\n"),
+        Prospect("pi", error=Unreachable("no route", hint="ping pi")),
+        Prospect("chelsty", other),
+    )
+
+    document = plan_document(prospects)
+
+    assert list(document["hosts"]) == ["vps", "pi", "chelsty"]
     assert document == {
         "version": 1,
         "hosts": {
             "vps": {
-                "revision_before": None,
+                "revision_before": OLD,
                 "revision_after": NEW,
                 "branch": "main",
                 "subject": "Caddy 2.9",
-                "commits": None,
+                "commits": 1,
+                "steps": [{"revision": NEW, "author": "Ada", "subject": "Caddy 2.9"}],
+                "digest": "d1",
+                "is_foreseen": True,
                 "resume_stage": None,
-                "changes": [{"service": "caddy", "action": "create", "reason": "no containers yet"}],
+                "changes": [
+                    {
+                        "service": "caddy",
+                        "action": "recreate",
+                        "reason": "image",
+                        "images": [
+                            {
+                                "service": "web",
+                                "before": "caddy:2.8",
+                                "after": "caddy:2.9",
+                                "before_id": "sha256:1",
+                                "after_id": None,
+                                "size": 40,
+                            },
+                            {
+                                "service": "b",
+                                "before": None,
+                                "after": None,
+                                "before_id": None,
+                                "after_id": None,
+                                "size": None,
+                            },
+                        ],
+                        "ports": ["0.0.0.0:80->80"],
+                        "downtime": True,
+                    }
+                ],
+                "orphans": ["old"],
+                "sent_bytes": 740,
                 "warnings": [],
+                "has_changes": True,
+                "diff": "+one\n",
+                "error": None,
+            },
+            "pi": {
+                **NO_PLAN,
+                "has_changes": None,
+                "error": {"code": "unreachable", "message": "no route", "hint": "ping pi"},
             },
             "chelsty": {
+                **NO_PLAN,
                 "revision_before": NEW,
                 "revision_after": NEW,
                 "branch": "main",
-                "subject": "",
                 "commits": 0,
                 "resume_stage": "deploy",
-                "changes": [],
                 "warnings": ["restarting"],
+                "has_changes": False,
             },
         },
+    }
+
+
+NO_PLAN = {
+    "revision_before": None, "revision_after": None, "branch": None, "subject": None, "commits": None, "steps": [],
+    "digest": None, "is_foreseen": False, "resume_stage": None, "changes": [], "orphans": [], "sent_bytes": 0,
+    "warnings": [], "diff": None, "error": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "status, error, exit_code",
+    [
+        (Status.ROLLED_BACK, HostError("unhealthy", "m", stage="verify"), 4),
+        (Status.SKIPPED, HostError("halted", "canary"), 6),
+        (Status.DEFERRED, None, 3),
+    ],
+)
+def test_run_document_has_a_word_of_its_own_for_every_end(status, error, exit_code):
+    run = run_of(HostState("vps", status, error=error))
+
+    document = run_document(run, outcome(run))
+
+    assert (document["hosts"]["vps"]["status"], document["exit_code"]) == (str(status), exit_code)
+
+
+def test_away_document_says_why_a_host_was_not_asked():
+    assert away_document({"pi": Unreachable("no route", hint="ping pi"), "vps": Unreachable("nobody answers")}) == {
+        "pi": {"code": "unreachable", "message": "no route", "hint": "ping pi"},
+        "vps": {"code": "unreachable", "message": "nobody answers", "hint": None},
     }
 
 
@@ -186,5 +294,9 @@ def test_no_document_holds_a_number_that_json_lacks():
 
 def test_every_document_survives_the_way_through_text():
     run = run_of(HostState("vps", Status.RUNNING))
-    for document in (run_document(run, outcome(run)), status_document([Standing("vps", "online")]), plan_document()):
+    documents = (
+        run_document(run, outcome(run)), status_document([Standing("vps", "online", deferred=deferred())]),
+        plan_document([Prospect("vps", plan())]),
+    )  # fmt: skip
+    for document in documents:
         assert json.loads(dump(document)) == document

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import typing
 
-from support.report_values import RUN, at
+import pytest
+from support.build import node_event, own_event
+from support.report_values import NEW, OLD, RUN, at
 
 from saturn_orchestrator import events
-from saturn_orchestrator.report.lines import WORDS, said
+from saturn_orchestrator.report.lines import WORDS, Said, said
 from saturn_orchestrator.state.model import HostState, Status
 
 SILENT = {
-    events.Heartbeat, events.WorkerVanished, events.Cancelling, events.Facts, events.DiagnosticsPart,
-    events.UnknownEvent,
+    events.Heartbeat, events.WorkerVanished, events.Cancelling, events.Facts, events.Plan,
+    events.DiagnosticsPart, events.UnknownEvent,
 }  # fmt: skip
 
 
@@ -23,3 +25,47 @@ def test_goodbye_says_what_the_run_made_of_it():
     goodbye = events.Goodbye(9, at(9), RUN, "vps", "success", 2.0)
     words = [said(goodbye, HostState("vps", status)).text for status in (Status.UNCHANGED, Status.RUNNING)]
     assert words == ["unchanged 2.0 s", "success 2.0 s"]
+
+
+HOST = HostState("chelsty")
+
+
+@pytest.mark.parametrize(
+    "event, words",
+    [
+        (
+            own_event(events.HostDeferred, revision=NEW, expires_at="2026-11-30T16:10:02Z"),
+            Said("deferred: 8be02d44 waits for it until 2026-11-30T16:10:02Z", "deferred", is_milestone=True),
+        ),
+        (
+            own_event(events.HostSkipped, message="canary vps unhealthy"),
+            Said("skipped: canary vps unhealthy", "skipped", is_milestone=True),
+        ),
+        (own_event(events.HostQueued, batch=2, batches=3), Said("waits for its batch, 2 of 3")),
+        (
+            own_event(events.PlanStale, message="a container moved"),
+            Said("asked again: a container moved", "warning", is_milestone=True),
+        ),
+        (
+            node_event(events.CheckedOut, stage="prepare", revision_before=OLD, revision_after=NEW, source="saturn"),
+            Said("checked out 3f2a91c0 -> 8be02d44 from saturn", "changed", is_milestone=True, stage="prepare"),
+        ),
+        (
+            node_event(
+                events.CheckedOut, stage="prepare", revision_before=OLD, revision_after=OLD, source="cache",
+                stale=True, message="no route",
+            ),
+            Said(
+                "STALE, origin could not be asked, at 3f2a91c0 from cache: no route", "warning", is_milestone=True,
+                stage="prepare",
+            ),
+        ),
+        (
+            node_event(events.ServiceFinished, stage="rollback", service="web", status="restored", duration_s=2.0),
+            Said("restored 2.0 s", "restored", is_milestone=True, stage="rollback", service="web"),
+        ),
+    ],
+    ids=lambda value: getattr(value, "type", ""),
+)  # fmt: skip
+def test_an_event_says_what_happened(event, words):
+    assert said(event, HOST) == words

@@ -3,13 +3,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from rich.text import Text
 from support.report_values import NEW, OLD, shown
 
-from saturn_orchestrator.plan.model import Action, Change, HostPlan
-from saturn_orchestrator.report.plan_view import plan_text
+from saturn_orchestrator.errors import ExecutorRefused, Unreachable
+from saturn_orchestrator.events import ImageChange
+from saturn_orchestrator.plan.model import Action, Change, HostPlan, Prospect, Step
+from saturn_orchestrator.report.plan_view import diff_text, plan_text, prospects_text
 
 
 def plan_of(**fields) -> HostPlan:
+    """A plan that the node could compare."""
     return replace(
         HostPlan(
             "chelsty",
@@ -24,6 +28,7 @@ def plan_of(**fields) -> HostPlan:
                 Change("homeassistant", Action.CREATE, "no containers yet"),
                 Change("caddy", Action.START, "it is stopped"),
             ),
+            is_foreseen=True,
         ),
         **fields,
     )
@@ -80,3 +85,158 @@ def test_plan_keeps_every_word_at_any_width(width):
     text = shown(plan_text(plan), width=width)
     assert max(len(line) for line in text.splitlines()) <= width
     assert "".join(text.split()) == "".join(plan_text(plan).plain.split())
+
+
+# --- what stands between headline and count ---------------------------------------------------------------------------
+
+
+def lines_of(**fields) -> list[str]:
+    """The lines between the headline and the counted one."""
+    return shown(plan_text(plan_of(**{"changes": (), **fields})), width=200).splitlines()[1:-1]
+
+
+def test_commits_are_told_with_their_authors_newest_first():
+    steps = (Step(NEW, "Ada", "Mosquitto 2.0.20"), Step(OLD, "Bartholomew Featherstone", "[red]a[/red]"))
+
+    assert lines_of(commits=12, steps=steps) == [
+        "    8be02d44  Ada               Mosquitto 2.0.20",
+        "    3f2a91c0  Bartholomew Fea…  [red]a[/red]",
+        "    … and 10 commits before",
+    ]
+
+
+def test_a_single_commit_names_its_author():
+    assert lines_of(commits=1, steps=(Step(NEW, "Ada", "Mosquitto 2.0.20"),)) == [
+        "    8be02d44  Ada  Mosquitto 2.0.20",
+    ]
+
+
+def test_one_commit_more_is_one():
+    assert lines_of(commits=2, steps=(Step(NEW, "Ada", "a"),))[-1] == "    … and 1 commit before"
+
+
+@pytest.mark.parametrize(
+    "image, words",
+    [
+        (
+            ImageChange("web", "caddy:2.8", "caddy:2.9", "sha256:" + "1" * 64, "sha256:" + "2" * 64),
+            "caddy:2.8 (sha256:111111111111) -> caddy:2.9 (sha256:222222222222)",
+        ),
+        (
+            ImageChange("web", "caddy:2.8", "caddy:2.9", "sha256:" + "1" * 64, "", 15_400_000),
+            "caddy:2.8 (sha256:111111111111) -> caddy:2.9 (to be pulled, at most 15 MB)",
+        ),
+        (ImageChange("web", after="caddy:2.9"), "caddy:2.9 (to be pulled, its size is not known)"),
+        (ImageChange("web", "caddy", "caddy", "sha256:1", "sha256:2"), "caddy (sha256:1) -> caddy (sha256:2)"),
+        (ImageChange("web", after="caddy", after_id="0123456789abcdef"), "caddy (0123456789ab)"),
+    ],
+)
+def test_an_image_is_shown_old_to_new(image, words):
+    change = Change("caddy", Action.RECREATE, "image", (image,))
+
+    assert lines_of(changes=(change,)) == ["  ~ recreate   caddy  image", f"               image {words}"]
+
+
+def test_an_image_that_two_containers_share_is_told_once():
+    images = tuple(ImageChange(name, "a:1", "a:2", after_id="x") for name in ("web", "worker"))
+
+    assert lines_of(changes=(Change("caddy", Action.RECREATE, "image", images),))[1:] == [
+        "               image a:1 -> a:2 (x)",
+    ]
+
+
+def test_ports_that_are_opened_stand_below_their_service():
+    change = Change("caddy", Action.CREATE, "no containers yet", ports=("0.0.0.0:80->80/tcp", "127.0.0.1:81->81/tcp"))
+
+    assert lines_of(changes=(change,)) == [
+        "  + create     caddy  no containers yet",
+        "               opens 0.0.0.0:80->80/tcp, 127.0.0.1:81->81/tcp",
+    ]
+
+
+def test_downtime_is_told_with_the_count():
+    changes = (
+        Change("caddy", Action.RECREATE, "image", downtime=True), Change("old", Action.REMOVE, downtime=True),
+        Change("web", Action.CREATE), Change("bad", Action.INVALID), Change("new", Action.UNKNOWN),
+    )  # fmt: skip
+
+    assert shown(plan_text(plan_of(changes=changes)), width=200).splitlines()[-1] == (
+        "Plan: 1 to create, 1 to recreate, 1 to remove, 1 invalid, 1 unknown. Downtime: caddy, old."
+    )
+
+
+def test_notes_go_before_warnings():
+    assert lines_of(orphans=("old", "older"), sent=3400, is_foreseen=False, warnings=("a lock",)) == [
+        "  · assigned to chelsty no more, and left alone: old, older (--prune removes them)",
+        "  · SATURN sends 3.4 kB of git",
+        "  · the node could not compare its containers: this is what git alone tells",
+        "  ! a lock",
+    ]
+
+
+def test_a_return_says_whose_images_come_back():
+    assert lines_of(restores="20261122T090000Z-0001") == [
+        "  images as run 20261122T090000Z-0001 left them, as far as they are still here",
+    ]
+
+
+# --- the plans of many hosts ------------------------------------------------------------------------------------------
+
+
+def test_plans_of_many_hosts_end_with_a_count():
+    stays = plan_of(host="vps", revision_before=NEW, commits=0, subject="", changes=(Change("web", Action.UNCHANGED),))
+    prospects = (
+        Prospect("chelsty", plan_of(changes=(Change("web", Action.CREATE),), subject="")),
+        Prospect("vps", stays),
+        Prospect("pi", error=Unreachable("no route to pi", hint="ping pi")),
+        Prospect("nas", error=ExecutorRefused("docker is not there", code="no_docker", notes=["it is ill"])),
+    )
+
+    assert shown(prospects_text(prospects)) == (
+        "chelsty  3f2a91c0 -> 8be02d44  (main, 4 commits)\n"
+        "  + create     web\n"
+        "Plan: 1 to create.\n"
+        "\n"
+        "vps  stays at 8be02d44  (main)\n"
+        "  = unchanged  web\n"
+        "Plan: 1 unchanged.\n"
+        "\n"
+        "warning[unreachable]: no route to pi\n"
+        "  --> pi\n"
+        "  help: ping pi\n"
+        "\n"
+        "error[no_docker]: docker is not there\n"
+        "  --> nas\n"
+        "  note: it is ill\n"
+        "\n"
+        "4 hosts: 1 with changes, 1 without changes, 1 away, 1 not planned.\n"
+    )
+
+
+def test_differences_stand_below_their_plan():
+    prospect = Prospect("chelsty", plan_of(changes=(), subject=""), diff="+one\n-two\n")
+
+    assert shown(prospects_text((prospect,))).splitlines()[1:] == [
+        "Plan: no services.", "+one", "-two", "", "1 host: 1 with changes.",
+    ]  # fmt: skip
+
+
+DIFF = "diff --git a/x b/x\nindex 1..2\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-[red]old[/red]\n+new \x1b[2J\n same\n"
+
+
+def test_differences_wear_their_colours_and_hide_no_escape():
+    drawn = diff_text(DIFF)
+
+    assert drawn.plain == DIFF.replace("\x1b", "").rstrip("\n")
+    assert styles_of(drawn) == {
+        "diff --git a/x b/x": "bold", "index 1..2": "bold", "--- a/x": "bold", "+++ b/x": "bold",
+        "@@ -1 +1 @@": "cyan", "-[red]old[/red]": "red", "+new [2J": "green",
+    }  # fmt: skip
+
+
+def styles_of(text: Text) -> dict[str, str]:
+    return {text.plain[span.start : span.end]: str(span.style) for span in text.spans if str(span.style)}
+
+
+def test_a_line_of_a_difference_is_never_broken():
+    assert shown(diff_text("+" + "word " * 40), width=40) == "+" + ("word " * 40).rstrip() + "\n"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from support.build import deferred
 from support.report_values import NEW, OLD, RUN, at, shown
 
 from saturn_orchestrator.events import Facts, LockFact, Problem, RunFact, ServiceFact
@@ -54,6 +55,7 @@ def test_what_is_wrong_stands_below_with_its_hint():
         Standing(
             "chelsty", "online",
             facts=facts(lock=LOCK, problems=(Problem("no_compose", "docker compose is missing", "apt install x"),)),
+            behind=0,
         ),
         Standing(
             "pi", "unreachable", "journal", at(0), facts(),
@@ -128,4 +130,94 @@ def test_a_host_that_is_away_is_no_error():
     assert text_of(standing).split("\n\n")[1:] == [
         "note[offline]: last seen 3 h ago\n  --> chelsty",
         "1 host: 1 offline.\n",
+    ]
+
+
+# --- how far a host is from what git wants ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fields, told, words",
+    [
+        ({"behind": 0, "ahead": 0}, {}, "3f2a91c0"),
+        ({"behind": 3, "ahead": 0}, {}, "3f2a91c0, 3 behind"),
+        ({"behind": 0, "ahead": 2}, {}, "3f2a91c0, 2 ahead"),
+        ({"behind": 3, "ahead": 2}, {}, "3f2a91c0, 3 behind, 2 ahead"),
+        ({}, {}, "3f2a91c0, unknown here"),
+        ({"source": "journal"}, {}, "3f2a91c0"),
+        ({}, {"revision": ""}, "-"),
+        ({"behind": 1, "ahead": 0}, {"stale": True}, "3f2a91c0, 1 behind, stale"),
+    ],
+)
+def test_a_revision_says_how_far_it_is_from_the_wanted_one(fields, told, words):
+    row = text_of(Standing("pi", "online", **fields, facts=facts(**told)), width=200).splitlines()[1]
+
+    assert row.split("online")[1].split("complete")[0].strip() == words
+
+
+# --- what stands below the table --------------------------------------------------------------------------------------
+
+
+def blocks_of(standing: Standing) -> list[str]:
+    return text_of(standing).split("\n\n")[1:-1]
+
+
+def test_drift_is_told_service_by_service():
+    services = (
+        ServiceFact("caddy", "running", drift=("caddy-1 was stopped", "caddy-2 is not there")),
+        ServiceFact("web", "running"),
+        ServiceFact("db", "running", drift=("its image is another one",)),
+    )
+    standing = Standing("chelsty", "online", facts=facts(services=services), behind=0, ahead=0)
+
+    assert "3/3 running, 2 drifted" in text_of(standing, width=200)
+    assert blocks_of(standing) == [
+        (
+            "warning[drift]: caddy is not as its last deploy left it: caddy-1 was stopped; caddy-2 is not there\n"
+            "  --> chelsty, caddy\n"
+            "  help: saturn plan --hosts chelsty"
+        ),
+        (
+            "warning[drift]: db is not as its last deploy left it: its image is another one\n"
+            "  --> chelsty, db\n"
+            "  help: saturn plan --hosts chelsty"
+        ),
+    ]
+
+
+def test_a_host_that_could_not_ask_origin_is_stale():
+    assert blocks_of(Standing("chelsty", "online", facts=facts(stale=True), behind=0)) == [
+        (
+            "warning[stale]: chelsty could not ask origin when it was last deployed to\n"
+            "  --> chelsty\n"
+            "  help: saturn deploy --hosts chelsty"
+        )
+    ]
+
+
+def test_orphans_are_told_with_both_ways_out():
+    assert blocks_of(Standing("chelsty", "online", facts=facts(orphans=("old", "older")), behind=0)) == [
+        (
+            "note[orphans]: still there, and assigned to chelsty no more: old, older\n"
+            "  --> chelsty\n"
+            "  help: saturn plan --hosts chelsty --prune   # then deploy so, or assign them again"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "expires_at, until",
+    [("2026-11-30T16:10:00Z", "good for 6 days more"), (at(50, minute=40), "good for 50 s more"), (at(0), "expired")],
+)
+def test_what_waits_for_a_host_says_for_how_long(expires_at, until):
+    waiting = deferred(revision=NEW, at=at(0), expires_at=expires_at)
+    standing = Standing("chelsty", "unreachable", error=HostError("unreachable", "no route"), deferred=waiting)
+
+    assert blocks_of(standing) == [
+        "warning[unreachable]: no route\n  --> chelsty",
+        (
+            f"note[deferred]: 8be02d44 waits for chelsty, confirmed by ada@saturn 30 min ago, {until}\n"
+            "  --> chelsty\n"
+            "  help: saturn catch-up --hosts chelsty"
+        ),
     ]

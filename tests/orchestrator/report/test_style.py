@@ -6,6 +6,7 @@ import os
 import pytest
 from support.report_values import screen_of, shown
 
+from saturn_orchestrator.plan.model import Action
 from saturn_orchestrator.report.style import (
     LOOKS,
     age_text,
@@ -16,6 +17,8 @@ from saturn_orchestrator.report.style import (
     revision_move,
     short_revision,
     show,
+    size_text,
+    span_text,
     tally,
     unbroken,
     verbatim,
@@ -69,6 +72,43 @@ def test_age_text_names_the_unit(seconds, text):
 
 
 @pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (3600, "1 h"),
+        (48 * 3600 - 1, "47 h"),
+        (48 * 3600, "2 days"),
+        (7 * 86_400, "7 days"),
+    ],
+)
+def test_span_text_has_one_unit(seconds, text):
+    assert span_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (3449, "3.4 kB"),
+        (9949, "9.9 kB"),
+        (9950, "10 kB"),
+        (82_000_000, "82 MB"),
+        (999_499, "999 kB"),
+        (999_500, "1.0 MB"),
+        (1_500_000_000, "1.5 GB"),
+        (2 * 10**15, "2000 TB"),
+    ],
+)
+def test_size_text_is_decimal_and_short(size, text):
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
     ("before", "after", "text"),
     [
         ("", "", "-"),
@@ -94,7 +134,13 @@ def test_every_status_has_a_look():
 
 
 def test_a_word_stands_beside_every_symbol():
-    assert [word_text(status).plain.split(" ", 1)[1] for status in Status] == [str(status) for status in Status]
+    words = [word_text(status).plain.split(" ", 1)[1] for status in Status]
+
+    assert words == [str(status).replace("_", " ") for status in Status]
+
+
+def test_every_action_of_a_plan_has_a_look():
+    assert {action for action in Action if action not in LOOKS} == set()
 
 
 @pytest.mark.parametrize("made", [verbatim, unbroken])

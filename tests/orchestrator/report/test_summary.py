@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support.report_values import NEW, OLD, RUN, at, run_of, shown
 
@@ -134,6 +136,15 @@ def test_stale_success_is_said_loudly():
             "skipped: vps was not started; help: saturn deploy --hosts vps",
         ),
         (
+            HostState("vps", Status.SKIPPED, error=HostError("halted", "canary pi unhealthy", "saturn deploy --all")),
+            "skipped: vps was not started: canary pi unhealthy; help: saturn deploy --all",
+        ),
+        (
+            HostState("vps", Status.DEFERRED, by="ada"),
+            ("deferred: vps is away, and what was confirmed for it waits; "
+            "help: saturn catch-up --hosts vps   # once it is back; or leave that to a timer"),
+        ),
+        (
             HostState("vps", Status.RUNNING, "deploy"),
             "running: vps goes on by itself; help: saturn attach --hosts vps",
         ),
@@ -163,6 +174,38 @@ def test_a_lost_run_says_where_to_look():
         "  --> vps, deploy",
         "  help: saturn deploy --hosts vps --resume",
     ]
+
+
+def test_a_host_that_went_back_shows_its_evidence_and_where_it_stands():
+    host = failed(services=services("restored", "restored"), revision_after=OLD, stage="rollback")
+
+    assert text_of(run_of(replace(host, status=Status.ROLLED_BACK))) == (
+        "host     status         stage     services       revision  duration\n"
+        "chelsty  ✘ rolled back  rollback  2: 2 restored  3f2a91c0  12.0 s\n"
+        "\n"
+        "error[healthcheck_failed]: zigbee2mqtt is not healthy\n"
+        "  --> chelsty, verify, zigbee2mqtt\n"
+        "   | connecting to adapter\n"
+        "   | [red]error[/red]: no answer :boom:\n"
+        "  note: rolled back: what this run touched is as it was at 3f2a91c0\n"
+        "  note: log /opt/homelab/logs/deploy/deploy_20261123T161002Z.log\n"
+        "  note: diagnostics /opt/homelab/logs/deploy/diagnostics_20261123T161014Z.txt\n"
+        "  help: saturn deploy --hosts chelsty   # once it is mended\n"
+        "\n"
+        "1 host: 1 rolled back. Run 20261123T161002Z-7f3a, 12.0 s.\n"
+    )
+
+
+def test_a_halted_rollout_counts_every_end():
+    run = run_of(failed(), HostState("vps", Status.SKIPPED), HostState("pi", Status.DEFERRED), changed())
+
+    assert text_of(run).splitlines()[-1].startswith("4 hosts: 1 changed, 1 failed, 1 skipped, 1 deferred. Run ")
+
+
+def test_services_that_were_removed_and_restored_are_counted():
+    row = text_of(run_of(changed(services=services("restored", "removed", "changed")))).splitlines()[1]
+
+    assert "3: 1 changed, 1 removed, 1 restored" in row
 
 
 def test_lines_that_were_left_out_are_counted():

@@ -10,7 +10,7 @@ from support.build import OLD
 from support.repository import GitFolder
 
 from saturn_orchestrator.errors import RepositoryError
-from saturn_orchestrator.repository import Commit, Repository
+from saturn_orchestrator.repository import Commit, Distance, Repository
 
 WEB = "services/web/compose.yaml"
 
@@ -70,18 +70,80 @@ def test_check_root_refuses_a_folder_further_down(tmp_path):
     assert (error.code, "out of lab/inner/" in error.hint) == ("not_the_root", True)
 
 
-def test_count_is_the_number_of_commits_between(tmp_path):
-    _, first, second = made(tmp_path)
+def test_distance_is_how_many_commits_each_has_that_the_other_lacks(tmp_path):
+    git, first, second = made(tmp_path)
+    git.git("checkout", "-q", "-b", "elsewhere", first)
+    git.commit("a change of its own")
+    third = git.commit("another one")
     repository = Repository(tmp_path)
 
-    assert [asyncio.run(repository.count(*each)) for each in ((first, second), (second, second))] == [1, 0]
+    assert asyncio.run(repository.distance(first, second)) == Distance(behind=1, ahead=0)
+    assert asyncio.run(repository.distance(second, second)) == Distance(behind=0, ahead=0)
+    assert asyncio.run(repository.distance(third, second)) == Distance(behind=1, ahead=2)
 
 
-@pytest.mark.parametrize("before", [OLD, "", "main", "--all", "A" * 40])
-def test_count_from_an_unknown_revision_is_unknown(tmp_path, before):
+@pytest.mark.parametrize("present", [OLD, "", "main", "--all", "A" * 40])
+def test_distance_from_an_unknown_revision_is_unknown(tmp_path, present):
     _, _, second = made(tmp_path)
 
-    assert asyncio.run(Repository(tmp_path).count(before, second)) is None
+    assert asyncio.run(Repository(tmp_path).distance(present, second)) is None
+
+
+def test_commits_are_the_newest_that_are_lacking(tmp_path):
+    git, first, second = made(tmp_path)
+    third = git.commit("third")
+
+    found = asyncio.run(Repository(tmp_path).commits(first, third, 5))
+
+    assert found == (Commit(third, "third", "ada@saturn"), Commit(second, "second: größer", "ada@saturn"))
+    assert asyncio.run(Repository(tmp_path).commits(first, third, 1)) == found[:1]
+    assert asyncio.run(Repository(tmp_path).commits(third, first, 5)) == ()
+
+
+def test_unpushed_are_the_commits_that_no_branch_of_origin_had(tmp_path):
+    git, first, second = made(tmp_path)
+    third = git.commit("third")
+    git.git("update-ref", "refs/remotes/origin/main", first)
+    git.git("update-ref", "refs/remotes/origin/feature", second)
+    repository = Repository(tmp_path)
+
+    assert [asyncio.run(repository.unpushed(revision, "main")) for revision in (third, second, first)] == [1, 0, 0]
+
+
+def test_nobody_knows_what_is_unpushed_when_origin_was_never_asked_for_the_branch(tmp_path):
+    _, _, second = made(tmp_path)
+
+    assert asyncio.run(Repository(tmp_path).unpushed(second, "main")) is None
+
+
+@pytest.mark.parametrize("revision", [OLD, "", "main", "HEAD", "--all"])
+def test_a_repository_knows_a_commit_by_its_full_hash_alone(tmp_path, revision):
+    _, _, second = made(tmp_path)
+    repository = Repository(tmp_path)
+
+    assert [asyncio.run(repository.knows(each)) for each in (second, second[:10], revision)] == [True, False, False]
+
+
+def test_a_hash_that_names_no_commit_is_not_known(tmp_path):
+    git, _, second = made(tmp_path)
+
+    assert asyncio.run(Repository(tmp_path).knows(git.git("rev-parse", f"{second}^{{tree}}"))) is False
+
+
+def test_tell_gives_the_output_of_git(tmp_path):
+    _, _, second = made(tmp_path)
+
+    assert asyncio.run(Repository(tmp_path).tell("rev-parse", "main")) == f"{second}\n"
+
+
+def test_tell_raises_what_git_said_against_it(tmp_path):
+    made(tmp_path)
+
+    error = error_of(Repository(tmp_path).tell("rev-parse", "--verify", "nothing"))
+
+    assert (error.message, error.place, error.notes) == (
+        "git rev-parse failed", str(tmp_path), ("fatal: Needed a single revision",),
+    )  # fmt: skip
 
 
 def test_moved_files_are_those_that_differ(tmp_path):

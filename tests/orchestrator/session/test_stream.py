@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -146,6 +147,73 @@ def test_a_node_that_has_the_payload_gets_it_no_more():
     answer(channel)
 
     assert len(channel.written) == 1
+
+
+# --- a bundle ---------------------------------------------------------------------------------------------------------
+
+BUNDLE = b"# v2 git bundle"
+CARRYING = replace(ASKED, bundle="its sha256")
+HAVE, END = b"[SATURN] have\n", b"[SATURN] end\n"
+
+
+class Listening(MemoryChannel):
+    """Remembers how much was written whenever it is read from."""
+
+    def __init__(self, *said: bytes) -> None:
+        super().__init__(said)
+        self.written_before: list[int] = []
+
+    async def read(self) -> bytes:
+        self.written_before.append(len(self.written))
+        return await super().read()
+
+
+def carried(channel: MemoryChannel, *bundles: bytes) -> list[bytes]:
+    """What is written when one conversation asks with each of the bundles in turn."""
+
+    async def story() -> list[bytes]:
+        conversation = Conversation("alpha", channel, SHIPPED)
+        for bundle in bundles:
+            assert [line async for line in conversation.ask(CARRYING, bundle)] == []
+        return channel.written
+
+    return asyncio.run(story())
+
+
+def line_of(request: Request) -> bytes:
+    return events.encode(request).encode() + b"\n"
+
+
+SIZED = replace(CARRYING, bundle_size=len(BUNDLE))
+
+
+def test_a_bundle_follows_its_request_once_the_executor_has_begun():
+    channel = Listening(b"motd\n", HAVE, END)
+
+    assert carried(channel, BUNDLE) == [line_of(SIZED), BUNDLE]
+    assert channel.written_before == [1, 1, 2]
+
+
+def test_a_bundle_waits_until_the_payload_was_sent():
+    written = carried(MemoryChannel([b"[SATURN] need\n", HAVE + END]), BUNDLE)
+
+    assert written == [line_of(SIZED), b"PAYLOAD\nzip bytes", BUNDLE]
+
+
+def test_a_conversation_carries_a_bundle_once():
+    written = carried(MemoryChannel([HAVE + END, END, END]), BUNDLE, BUNDLE, b"")
+
+    assert written == [line_of(SIZED), BUNDLE, line_of(CARRYING), line_of(CARRYING)]
+
+
+def test_a_bundle_of_a_later_request_follows_at_once():
+    channel = Listening(HAVE + END, END)
+
+    assert carried(channel, b"", BUNDLE) == [line_of(CARRYING), line_of(SIZED), BUNDLE]
+    assert channel.written_before == [1, 3]
+
+
+# --- who speaks -------------------------------------------------------------------------------------------------------
 
 
 def test_a_node_cannot_speak_for_another_host_or_run():

@@ -38,6 +38,14 @@ def of(*statuses: Status) -> Outcome:
         ("unreachable declined", "failure", 3),
         ("unreachable failed", "failure", 1),
         ("failed declined", "failure", 1),
+        ("rolled_back", "failure", 4),
+        ("rolled_back skipped", "failure", 4),
+        ("rolled_back failed", "failure", 1),
+        ("failed skipped", "failure", 1),
+        ("changed skipped", "partial", 6),
+        ("deferred", "partial", 3),
+        ("deferred declined", "partial", 3),
+        ("changed deferred", "partial", 3),
     ],
 )
 def test_the_statuses_of_the_hosts_give_the_outcome(statuses, word, exit_code):
@@ -49,6 +57,7 @@ def test_the_statuses_of_the_hosts_give_the_outcome(statuses, word, exit_code):
     [
         (Status.CHANGED, 0), (Status.UNCHANGED, 0), (Status.FAILED, 1), (Status.BLOCKED, 1), (Status.LOST, 1),
         (Status.UNREACHABLE, 3), (Status.DECLINED, 6), (Status.CANCELLED, 6), (Status.SKIPPED, 6),
+        (Status.ROLLED_BACK, 4), (Status.DEFERRED, 3),
     ],
 )  # fmt: skip
 def test_every_final_status_alone_gives_its_exit_code(status, exit_code):
@@ -59,9 +68,9 @@ def test_a_locked_node_has_an_exit_code_of_its_own():
     assert outcome(run_of(LOCKED)) == Outcome("failure", 5)
 
 
-def test_the_first_of_1_5_3_6_decides():
+def test_the_first_of_1_4_5_3_6_decides():
     hosts = {
-        1: HostState("alpha", Status.FAILED), 5: LOCKED,
+        1: HostState("alpha", Status.FAILED), 4: HostState("alpha", Status.ROLLED_BACK), 5: LOCKED,
         3: HostState("alpha", Status.UNREACHABLE), 6: HostState("alpha", Status.DECLINED),
     }  # fmt: skip
     for first, second in combinations(hosts, 2):

@@ -111,6 +111,32 @@ FAILED_STAGE = node_event(
             standing(Status.PLANNED, started_at="earlier"), own_event(events.HostConfirmed, by="ada"),
             standing(Status.CONFIRMED, by="ada", started_at=AT),
         ),
+        (
+            standing(Status.PLANNED, text="waits for its batch, 2 of 3"),
+            own_event(events.HostConfirmed, by="ada", digest="d1"),
+            standing(Status.CONFIRMED, by="ada", digest="d1", started_at=AT),
+        ),
+        (
+            standing(Status.CONFIRMED, by="ada"), own_event(events.PlanStale, message="a container moved"),
+            standing(Status.CONNECTED, by="ada"),
+        ),
+        (
+            standing(Status.PLANNED), own_event(events.HostQueued, batch=2, batches=3),
+            standing(Status.PLANNED, text="waits for its batch, 2 of 3"),
+        ),
+        (
+            standing(Status.PLANNED, text="waits for its batch, 2 of 3"),
+            own_event(events.HostSkipped, message="canary beta unhealthy"),
+            standing(
+                Status.SKIPPED, finished_at=AT,
+                error=HostError("halted", "canary beta unhealthy", "saturn deploy --hosts alpha"),
+            ),
+        ),
+        (
+            standing(Status.CONNECTING),
+            own_event(events.HostDeferred, by="ada", revision=NEW, revision_before=OLD, services=("web",)),
+            standing(Status.DEFERRED, by="ada", revision_before=OLD, revision_after=OLD, finished_at=AT),
+        ),
         (standing(Status.PLANNED), own_event(events.HostDeclined), standing(Status.DECLINED, finished_at=AT)),
         (standing(Status.PLANNED), own_event(events.HostCancelled), standing(Status.CANCELLED, finished_at=AT)),
         (
@@ -147,6 +173,12 @@ FAILED_STAGE = node_event(
             ),
             standing(revision_before=OLD, revision_after=NEW, stale=True, text="from cache", last_seq=1),
         ),
+        (
+            standing(revision_before=OLD, revision_after=NEW, stale=True),
+            node_event(events.CheckedOut, stage="rollback", revision_before=NEW, revision_after=OLD),
+            standing(revision_before=OLD, revision_after=OLD, stale=True, last_seq=1),
+        ),
+        (standing(), node_event(events.Plan), standing(last_seq=1)),
         (
             standing(), node_event(events.ServiceStarted, stage="deploy", service="web"),
             standing(service="web", services={"web": ServiceState("working")}, last_seq=1),
@@ -243,6 +275,8 @@ def test_the_first_failing_service_stays_the_evidence():
         ("success", (OLD, OLD), "unchanged", Status.UNCHANGED),
         ("success", (OLD, NEW), "unchanged", Status.CHANGED),
         ("success", (OLD, OLD), "changed", Status.CHANGED),
+        ("success", (OLD, OLD), "removed", Status.CHANGED),
+        ("rolled_back", (OLD, OLD), "restored", Status.ROLLED_BACK),
         ("blocked", (OLD, NEW), "unchanged", Status.BLOCKED),
         ("cancelled", (OLD, NEW), "changed", Status.CANCELLED),
         ("failed", (OLD, NEW), "changed", Status.FAILED),
@@ -268,6 +302,23 @@ def test_a_node_that_lies_without_end_is_not_remembered_without_end():
         state = reduce(state, node_event(events.ServiceStarted, seq + 1, service=f"s{seq}"))
 
     assert (len(state.findings), len(state.services)) == (1000, 1000)
+
+
+def test_a_host_that_went_back_keeps_the_reason_why():
+    told = (
+        FAILED_WEB, FAILED_STAGE,
+        node_event(events.CheckedOut, 4, stage="rollback", revision_before=NEW, revision_after=OLD),
+        node_event(events.ServiceFinished, 5, stage="rollback", service="web", status="restored"),
+        node_event(events.Goodbye, 6, outcome="rolled_back"),
+    )  # fmt: skip
+
+    state = after(standing(revision_before=OLD, revision_after=NEW), *told)
+
+    assert (state.status, state.revision_before, state.revision_after) == (Status.ROLLED_BACK, OLD, OLD)
+    assert state.error == HostError(
+        "services_failed", "web failed", "saturn diagnose", "deploy", "web", ("last line",)
+    )  # fmt: skip
+    assert state.services == {"web": ServiceState("restored", "failed")}
 
 
 def test_an_unknown_event_counts_by_its_seq_alone():

@@ -1,0 +1,266 @@
+"""One host whose plan becomes stale, or that is away; the plain story stands in test_runner.py."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from orchestrator.rollout.runs import Rollout, first, sound, statuses
+from support.build import NEW, OLD, facts, node_event, plan, run_story
+from support.fake_session import FakeDoor, FakeSession, Step
+from support.proposals import proposing
+
+from saturn_orchestrator import events
+from saturn_orchestrator.errors import Denied, Unreachable
+from saturn_orchestrator.plan.model import Action, Change, HostPlan
+from saturn_orchestrator.rollout.host_run import PLANS_MAX, Deferral, Proposal
+from saturn_orchestrator.session.base import Session
+from saturn_orchestrator.state.model import HostError, Status
+from saturn_orchestrator.state.outcome import outcome
+from saturn_orchestrator.topology.model import Host
+
+# --- a plan that is not true any more ---------------------------------------------------------------------------------
+
+STALE: list[Step] = [
+    node_event(events.Hello, 1, launch="answer"),
+    node_event(events.Refused, 2, code="plan_stale", message="the plan is not true any more"),
+    node_event(events.Goodbye, 3, outcome="refused"),
+]
+
+
+class Asking:
+    """A person who is shown plans, and proposals that have another digest each time."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+        self.shown: list[str] = []
+
+    async def propose(self, host: Host, session: Session) -> Proposal:
+        proposal = await proposing(digest=f"d{len(self.shown) + 1}")(host, session)
+        return replace(proposal, plan=replace(proposal.plan, digest=proposal.request.plan))
+
+    async def consent(self, shown: HostPlan) -> str:
+        self.shown.append(shown.digest)
+        return self.answers.pop(0) if self.answers else "ada"
+
+
+def moving(times: int) -> FakeSession:
+    """A node that moved so many times between its plan and the start."""
+    standing = [facts(revision=OLD)]
+    return FakeSession(*[standing, STALE] * times, standing, run_story())
+
+
+def deployed(node: FakeSession, person: Asking) -> Rollout:
+    return Rollout(FakeDoor(alpha=[node]), propose=person.propose, consent=person.consent)
+
+
+def test_a_person_is_asked_again_within_the_same_run_when_the_plan_became_stale():
+    async def story() -> None:
+        node, person = moving(1), Asking()
+        rollout = deployed(node, person)
+
+        run = await rollout.run()
+
+        assert (statuses(run), run.hosts["alpha"].digest) == ({"alpha": Status.CHANGED}, "d2")
+        assert person.shown == ["d1", "d2"]
+        runs = [(request.run, request.plan) for request in node.asked if request.verb == "run"]
+        assert runs == [(run.run, "d1"), (run.run, "d2")]
+        assert [event for _, event in rollout.sink.noted_events][:7] == [
+            "session_opening", "session_opened", "host_planned", "host_confirmed",
+            "plan_stale", "host_planned", "host_confirmed",
+        ]  # fmt: skip
+        assert (run.hosts["alpha"].surplus, node.is_closed) == (0, True)
+
+    asyncio.run(story())
+
+
+def test_a_new_plan_may_be_declined():
+    async def story() -> None:
+        node, person = moving(1), Asking("ada", "")
+
+        run = await deployed(node, person).run()
+
+        assert (statuses(run), outcome(run).exit_code) == ({"alpha": Status.DECLINED}, 6)
+        assert [request.verb for request in node.asked] == ["facts", "run", "facts"]
+
+    asyncio.run(story())
+
+
+def test_a_node_that_moves_each_time_is_given_up():
+    async def story() -> None:
+        person = Asking()
+
+        run = await deployed(moving(PLANS_MAX), person).run()
+
+        assert person.shown == [f"d{number}" for number in range(1, PLANS_MAX + 1)]
+        assert run.hosts["alpha"].error == HostError(
+            "plan_stale", "alpha moved each time between its plan and the start", "saturn status --hosts alpha"
+        )
+
+    asyncio.run(story())
+
+
+def test_a_node_that_comes_to_rest_at_the_last_plan_is_deployed():
+    async def story() -> None:
+        assert statuses(await deployed(moving(PLANS_MAX - 1), Asking()).run()) == {"alpha": Status.CHANGED}
+
+    asyncio.run(story())
+
+
+def test_a_stale_plan_that_a_worker_tells_of_is_the_end_of_its_run():
+    async def story() -> None:
+        told = [node_event(events.Hello, 1), *STALE[1:]]
+        run = await deployed(FakeSession([facts(revision=OLD)], told), Asking()).run()
+
+        assert (run.hosts["alpha"].status, run.hosts["alpha"].error.code) == (Status.FAILED, "plan_stale")
+
+    asyncio.run(story())
+
+
+def test_a_refusal_of_a_stale_plan_needs_no_words():
+    async def story() -> None:
+        told = [STALE[0], replace(STALE[1], message=""), STALE[2]]
+        node = FakeSession([facts(revision=OLD)], told, [facts(revision=OLD)], run_story())
+
+        assert statuses(await deployed(node, Asking()).run()) == {"alpha": Status.CHANGED}
+
+    asyncio.run(story())
+
+
+def test_a_stop_while_the_node_refuses_a_stale_plan_cancels_the_host():
+    async def story() -> None:
+        release = asyncio.Event()
+        node = FakeSession([facts(revision=OLD)], [STALE[0], release, *STALE[1:]], [facts(revision=OLD)], run_story())
+        person = Asking()
+        rollout = deployed(node, person)
+        task = asyncio.create_task(rollout.run())
+        await first(task, rollout.sink.when("alpha", "host_confirmed"))
+
+        rollout.stop.press()
+        release.set()
+        run = await task
+
+        assert (statuses(run), person.shown) == ({"alpha": Status.CANCELLED}, ["d1"])
+        assert outcome(run).exit_code == 6
+
+    asyncio.run(story())
+
+
+def test_a_stop_while_a_stale_plan_is_made_anew_cancels_the_host():
+    async def story() -> None:
+        never, asked_again = asyncio.Event(), asyncio.Event()
+
+        class Slow(Asking):
+            async def propose(self, host: Host, session: Session) -> Proposal:
+                if self.shown:
+                    asked_again.set()
+                    await never.wait()
+                return await super().propose(host, session)
+
+        rollout = deployed(moving(1), Slow())
+        task = asyncio.create_task(rollout.run())
+        await first(task, asked_again)
+
+        rollout.stop.press()
+        run = await task
+
+        assert (statuses(run), outcome(run).exit_code) == ({"alpha": Status.CANCELLED}, 6)
+
+    asyncio.run(story())
+
+
+def test_the_bundle_goes_with_the_order_to_run_and_not_with_following():
+    async def story() -> None:
+        async def propose(host: Host, session: Session) -> Proposal:
+            return replace(await proposing()(host, session), bundle=b"bundle")
+
+        node = FakeSession([facts(revision=OLD)], run_story())
+
+        await Rollout(FakeDoor(alpha=[node]), propose=propose).run()
+
+        assert [(request.verb, bundle) for request, bundle in zip(node.asked, node.carried, strict=True)] == [
+            ("facts", b""), ("run", b"bundle"),
+        ]  # fmt: skip
+
+    asyncio.run(story())
+
+
+# --- a host that is away ----------------------------------------------------------------------------------------------
+
+UNTIL = "2026-11-30T16:10:02Z"
+Defer = Callable[[Host], Awaitable[Deferral | None]]
+
+
+async def deferral(host: Host) -> Deferral:
+    changes = (Change("web", Action.RECREATE), Change("db", Action.UNCHANGED))
+    return Deferral(plan(host.name, changes=changes), ("web", "db"), UNTIL, prune=True, rollback=True)
+
+
+def away(defer: Defer, **fields: object) -> Rollout:
+    rollout = Rollout(FakeDoor(alpha=[Unreachable("no")] * 9), **fields)
+    rollout.ways = replace(rollout.ways, defer=defer)
+    return rollout
+
+
+def test_what_is_confirmed_for_a_host_that_is_away_is_noted():
+    async def story() -> None:
+        told: list[events.HostDeferred] = []
+        rollout = away(deferral)
+        noted = rollout.sink.noted
+
+        def note(host: str, event: object, run: object) -> None:
+            told.extend([event] if isinstance(event, events.HostDeferred) else [])
+            noted(host, event, run)
+
+        rollout.sink.noted = note
+
+        run = await rollout.run()
+
+        assert told == [
+            events.HostDeferred(
+                told[0].at, "ada@saturn", NEW, OLD, ("web",), ("web", "db"), UNTIL, prune=True, rollback=True
+            )
+        ]
+        assert (run.hosts["alpha"].status, run.hosts["alpha"].by) == (Status.DEFERRED, "ada@saturn")
+        assert (run.hosts["alpha"].revision_before, run.hosts["alpha"].revision_after) == (OLD, OLD)
+        assert (outcome(run).exit_code, rollout.settled) == (3, ["alpha"])
+
+    asyncio.run(story())
+
+
+def test_what_is_declined_for_a_host_that_is_away_is_not_deferred():
+    async def story() -> None:
+        assert statuses(await away(deferral, consent=Asking("").consent).run()) == {"alpha": Status.DECLINED}
+
+    asyncio.run(story())
+
+
+def test_a_host_for_which_nothing_is_proposed_is_unreachable():
+    async def story() -> None:
+        async def nothing(_: Host) -> None:
+            return None
+
+        assert statuses(await away(nothing).run()) == {"alpha": Status.UNREACHABLE}
+
+    asyncio.run(story())
+
+
+def test_a_host_that_denies_the_login_is_not_deferred():
+    async def story() -> None:
+        rollout = Rollout(FakeDoor(alpha=[Denied("no")]))
+        rollout.ways = replace(rollout.ways, defer=deferral)
+
+        assert statuses(await rollout.run()) == {"alpha": Status.FAILED}
+
+    asyncio.run(story())
+
+
+def test_a_host_that_is_there_is_deployed_whatever_could_be_deferred():
+    async def story() -> None:
+        rollout = Rollout(FakeDoor(alpha=[sound("alpha")]))
+        rollout.ways = replace(rollout.ways, defer=deferral)
+
+        assert statuses(await rollout.run()) == {"alpha": Status.CHANGED}
+
+    asyncio.run(story())
