@@ -133,15 +133,20 @@ def _facts(request: Request, _reader: LineReader, executor: Executor) -> None:
 def _plan(request: Request, reader: LineReader, executor: Executor) -> None:
     """Facts, and what a run would do. With a bundle all but the changes is known already, and only those are told."""
     bundle = _supplied(request, reader, executor)
-    sink = _greet(request, executor)
+    known: dict[str, Any] = {}
+    foreseen: dict[str, Any] = {}
     if bundle:
-        sink.send(Plan, **plan.made(request, bundle))
+        foreseen = plan.made(request, bundle)
     else:
         known = facts.observed(request.node, executor.short, request.revision)
-        sink.send(Facts, **known)
         if not known["problems"]:
             failing = tuple(health.failing(request.node, compose.containers(request.node)))
-            sink.send(Plan, failing=failing, **plan.made(request, bundle))
+            foreseen = {**plan.made(request, bundle), "failing": failing}
+    sink = _greet(request, executor)  # not earlier: what fails above is an answer of its own
+    if known:
+        sink.send(Facts, **known)
+    if foreseen:
+        sink.send(Plan, **foreseen)
     sink.send(Goodbye, outcome="success")
 
 

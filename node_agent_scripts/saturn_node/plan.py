@@ -10,7 +10,7 @@ import json
 from dataclasses import replace
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
-from . import blueprint, compose, git, policy, state, validation, wire
+from . import blueprint, compose, git, policy, registry, state, validation, wire
 from .blueprint import Blueprint
 from .compose import Container, Image
 from .errors import NodeError
@@ -27,12 +27,22 @@ class Desired(NamedTuple):
     """A service as the wanted revision has it. images: what its image names mean on the node now.
 
     restored: compose service to the image id that a rollback returns to. complaint: why compose refuses the files.
+    sizes: bytes to download of images that are not on the node, by name.
     """
 
     blueprints: Mapping[str, Blueprint] = {}
     images: Mapping[str, Image] = {}
     restored: Mapping[str, str] = {}
     complaint: str = ""
+    sizes: Mapping[str, int] = {}
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Images that a registry must be asked for, since the node has none of that name and returns to no other."""
+        wanted = ((name, each) for name, each in self.blueprints.items() if not each.is_built)
+        return frozenset(
+            each.image for name, each in wanted if each.image not in self.images and name not in self.restored
+        )
 
 
 # --- the digest -------------------------------------------------------------------------------------------------------
@@ -81,15 +91,17 @@ def made(request: Request, bundle: str) -> dict[str, Any]:
     with snapshot(order, request.revision, bundle) as files:
         if files is None:
             return {**fields, "is_foreseen": False}
-        changes = [
-            service_change(
-                each.name,
-                desired(request, each, files),
-                state.read_record(paths, each.name),
-                [one for one in containers if one.project == each.name],
-            )
-            for each in order.services
-        ]
+        wanted = {each.name: desired(request, each, files) for each in order.services}
+    sizes = registry.sizes(order, {image for each in wanted.values() for image in each.absent})
+    changes = [
+        service_change(
+            name,
+            each._replace(sizes=sizes),
+            state.read_record(paths, name),
+            [one for one in containers if one.project == name],
+        )
+        for name, each in wanted.items()
+    ]
     if request.prune:
         changes += [_removal(name, containers) for name in orphans(order, containers)]
     return {**fields, "is_foreseen": True, "changes": bounded(changes)}
@@ -277,8 +289,9 @@ def _image_changes(wanted: Desired, containers: Sequence[Container]) -> Iterator
         here = wanted.images.get(plan.image)
         after_id = wanted.restored.get(service) or (here.id if here else "")
         before, before_id = (present.image, present.image_id) if present else ("", "")
+        size = wanted.sizes.get(plan.image, registry.UNKNOWN)
         if (before, before_id) != (plan.image, after_id):
-            yield ImageChange(service, before, plan.image, before_id, after_id, 0 if after_id in present_ids else -1)
+            yield ImageChange(service, before, plan.image, before_id, after_id, 0 if after_id in present_ids else size)
 
 
 # --- drift: pure ------------------------------------------------------------------------------------------------------

@@ -120,6 +120,7 @@ def _unsettled(task: Task) -> bool:
 
 def _prepare(task: Task) -> None:
     reached = checkout.bring(task.order, task.request.revision, _supply(task), task.say)
+    _forget_bundle(task)
     state.write_stale(task.paths, reached.stale)
     tell_reached(task, reached)
 
@@ -127,6 +128,12 @@ def _prepare(task: Task) -> None:
 def _supply(task: Task) -> checkout.Supply:
     is_fetched = state.prefetched_revision(task.paths) == task.request.revision
     return checkout.Supply(task.bundle, is_fetched and not task.request.prefetch)
+
+
+def _forget_bundle(task: Task) -> None:
+    """The checkout has its commits now: a small disk shall not keep them once more with every run."""
+    if task.bundle:
+        os.unlink(task.bundle)
 
 
 def tell_reached(task: Task, reached: checkout.Reached) -> None:
@@ -167,6 +174,7 @@ def prefetch(task: Task) -> None:
     """The harmless part of a run alone: the commit, the rules, the images. Nothing that runs or stands is touched."""
     revision = task.request.revision
     _run_apart(task, "prepare", lambda: checkout.fetch(task.order, revision, _supply(task), task.say))
+    _forget_bundle(task)
     with snapshot.snapshot(task.order, revision, "") as files:
         if files is None:
             raise NodeError("revision_missing", f"{revision[:12]} is not in the checkout", "saturn deploy")

@@ -8,6 +8,7 @@ compose files that are not JSON need yaml. `control.json` in the folder makes th
     pull_fails: [image]       restarting: [service]    up_fails, unhealthy: [service or image]
     exits: {service: status}  sleep: {command: seconds}, which leaves a file `asleep`
     registry: {image: text}   another text is another image under the same name
+    sizes: {image: bytes}     what the registry tells of an image; of others it tells nothing
 
 Without it one thing does: a service whose environment points at `scheme://name:port`, where no such service runs here
 and the name has no dot, is unhealthy.
@@ -184,7 +185,7 @@ def docker(memory: Docker, arguments: Sequence[str]) -> str:
         return compose(memory, rest)
     memory.require_daemon()
     if verb == "version":
-        return "20.10.24-simulated"
+        return "linux amd64" if any("Arch" in word for word in rest) else "20.10.24-simulated"
     answer = _ANSWERS.get(verb)
     return answer(memory, rest) if answer else f"simulated: docker {verb} has nothing to tell"
 
@@ -236,6 +237,14 @@ def fetched(memory: Docker, arguments: Sequence[str]) -> str:
     return f"{arguments[-1]}: Pulled (simulated)"
 
 
+def manifest(memory: Docker, arguments: Sequence[str]) -> str:
+    """What the registry tells of an image: one layer of the size that it was told, or nothing."""
+    name = arguments[-1]
+    if name not in memory.control.get("sizes", {}):
+        raise DockerError(f"no such manifest: {name} (simulated)")
+    return json.dumps({"schemaVersion": 2, "layers": [{"size": memory.control["sizes"][name]}]})
+
+
 def forget_image(memory: Docker, arguments: Sequence[str]) -> str:
     """Forget an image with all of its names."""
     identity = known_image(memory, arguments[-1])
@@ -260,7 +269,7 @@ def forget(memory: Docker, arguments: Sequence[str]) -> str:
 
 _ANSWERS: dict[str, Callable[[Docker, Sequence[str]], str]] = {
     "ps": ps, "inspect": inspect, "logs": logs, "tag": tag, "image": image, "pull": fetched, "rmi": forget_image,
-    "stop": stop, "rm": forget,
+    "stop": stop, "rm": forget, "manifest": manifest,
 }  # fmt: skip
 
 
@@ -439,8 +448,9 @@ def _bring_up(memory: Docker, config: Mapping[str, Any], name: str, present: Seq
     """Keep the containers of a service that are as they should be, and make what is lacking."""
     definition, project = config["services"][name], config["name"]
     digest = config_hash(definition)
+    numbered = {memory.containers[each]["number"]: each for each in present}
     for number in range(1, scale(definition) + 1):
-        identity = next((each for each in present if memory.containers[each]["number"] == number), "")
+        identity = numbered.get(number, "")
         known = memory.containers.get(identity, {})
         made_of = (known.get("digest"), known.get("image_id"))
         is_same = made_of == (digest, memory.images[image_name(project, name, definition)])
@@ -450,11 +460,7 @@ def _bring_up(memory: Docker, config: Mapping[str, Any], name: str, present: Seq
         elif known["is_stopped"]:
             memory.start(identity)
         said("Container {}-{}-{}  {}".format(project, name, number, "Running" if is_same else "Started"))
-    forget(memory, [each for each in present if each in memory.containers and _is_beyond(memory, each, definition)])
-
-
-def _is_beyond(memory: Docker, identity: str, definition: Mapping[str, Any]) -> bool:
-    return bool(memory.containers[identity]["number"] > scale(definition))
+    forget(memory, [each for number, each in numbered.items() if number > scale(definition)])
 
 
 def scale(definition: Mapping[str, Any]) -> int:

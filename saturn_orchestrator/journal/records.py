@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from saturn_orchestrator.events import Event, HostDeferred, now
 from saturn_orchestrator.journal.database import is_damage, opened, set_aside
-from saturn_orchestrator.journal.rows import FINAL, OPEN, ORDERED, journalled_events, record, replayed
+from saturn_orchestrator.journal.rows import FINAL, OPEN, journalled_events, record, replayed
 from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.state.record import RunRecord
 from saturn_orchestrator.state.standing import Deferred
@@ -57,14 +57,17 @@ class Records:
         return found[0] if found else ("", "")
 
     def deferred(self, host: str) -> Deferred | None:
-        """What waits for the host to be back; None when nothing does, or a newer run of the host took its place."""
+        """What waits for the host to be back; None when nothing does, or a newer order took its place.
+
+        A run that came to its end before anything was ordered takes nobody's place, nor does a prefetch.
+        """
         query = (
-            "SELECT run FROM (SELECT run, status FROM hosts WHERE host = ?1 AND status IN (SELECT value FROM"
-            " json_each(?2)) AND NOT EXISTS (SELECT 1 FROM events WHERE events.run = hosts.run AND events.host = ?1 AND"
-            " type = 'host_confirmed' AND json_extract(body, '$.is_prefetch')) ORDER BY run DESC LIMIT 1)"
+            "SELECT run FROM (SELECT run, status FROM hosts WHERE host = ?1 AND EXISTS (SELECT 1 FROM events"
+            " WHERE events.run = hosts.run AND events.host = ?1 AND (type IN ('host_deferred', 'host_attached') OR"
+            " type = 'host_confirmed' AND NOT json_extract(body, '$.is_prefetch'))) ORDER BY run DESC LIMIT 1)"
             " WHERE status = 'deferred'"
         )
-        run = next(iter(self._names(query, (host, ORDERED))), "")
+        run = next(iter(self._names(query, (host,))), "")
         said = [event for name, event in self.events_of(run, host) if isinstance(event, HostDeferred)] if run else []
         if not said or said[-1].expires_at <= now():
             return None

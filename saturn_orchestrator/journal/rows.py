@@ -15,19 +15,6 @@ from saturn_orchestrator.state.reduce import reduce_run
 OPEN = json.dumps([Status.CONFIRMED, Status.RUNNING])
 """A host that was ordered and has no end; a JSON list, as SQLite takes one."""
 
-ORDERED = json.dumps(
-    [
-        status
-        for status in Status
-        if status
-        not in {
-            Status.PENDING, Status.CONNECTING, Status.CONNECTED, Status.PLANNED, Status.UNREACHABLE, Status.DECLINED,
-            Status.SKIPPED,
-        }
-    ]
-)  # fmt: skip
-"""Something was ordered for the host in that run, now or for later; a JSON list, too."""
-
 FINAL = json.dumps([status for status in Status if status.is_final])
 
 

@@ -64,8 +64,9 @@ def _foreseen(change: ServiceChange, wanted: Wanted, is_completed: bool) -> Chan
     if is_completed and action is Action.UNCHANGED:
         return Change(change.service, Action.COMPLETED, "completed before the failure")
     reason = "; ".join(change.reasons)
-    files = [path for path in wanted.moved_files(change.service) or () if is_configuration(path)]
-    unnamed = [path.rsplit("/", 1)[-1] for path in files if path.rsplit("/", 1)[-1] not in reason]
+    told = {_name(word) for word in reason.split()}
+    files = [_name(path) for path in wanted.moved_files(change.service) or () if is_configuration(path)]
+    unnamed = [name for name in files if name not in told]
     if action is Action.RECREATE and unnamed:
         reason += f" ({', '.join(unnamed[:3])}{f' and {len(unnamed) - 3} more' if len(unnamed) > 3 else ''})"
     return Change(change.service, action, reason, change.images, change.ports, change.downtime)
@@ -91,12 +92,16 @@ def _change(name: str, fact: ServiceFact | None, wanted: Wanted, is_completed: b
 
 def is_configuration(path: str) -> bool:
     """Whether a change of this file of a service can reach its containers."""
-    name = path.rsplit("/", 1)[-1]
+    name = _name(path)
     return name not in _NOT_CONFIGURATION and not name.endswith(_DOCUMENTS)
 
 
+def _name(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
+
+
 def _named(paths: list[str]) -> str:
-    first = paths[0].rsplit("/", 1)[-1]
+    first = _name(paths[0])
     return f"{first} changed" if len(paths) == 1 else f"{first} and {len(paths) - 1} more changed"
 
 

@@ -42,7 +42,8 @@ def run_document(run: RunState, verdict: Outcome) -> Document:
 def no_run_document(exit_code: int) -> Document:
     """The same when there was nobody to run anything on."""
     nothing: Document = {"revision": None, "duration_s": None, "hosts": {}}
-    return {"version": VERSION, "run": None, "outcome": "success", "exit_code": exit_code, **nothing}
+    word = "partial" if exit_code else "success"
+    return {"version": VERSION, "run": None, "outcome": word, "exit_code": exit_code, **nothing}
 
 
 def away_document(away: Mapping[str, SessionError]) -> Document:

@@ -37,8 +37,12 @@ _AUTHOR_WIDTH = 16
 _OUTLOOKS = ("with changes", "without changes", "away", "not planned")
 
 
-def plan_text(plan: HostPlan) -> Text:
+def plan_text(plan: HostPlan) -> Group:
     """The whole plan: headline, commits, a line and its details for each service, warnings, the counted line last."""
+    return Group(*_lines(plan))
+
+
+def _lines(plan: HostPlan) -> list[Text]:
     name_width = max((len(change.service) for change in plan.changes), default=0)
     lines = [_headline(plan), *_steps(plan)]
     if plan.resume_stage:
@@ -47,10 +51,10 @@ def plan_text(plan: HostPlan) -> Text:
         lines.append(verbatim(f"  images as run {plan.restores} left them, as far as they are still here", "cyan"))
     for change in plan.changes:
         lines += [_change_line(change, name_width), *_details(change)]
-    lines += [verbatim(f"  · {note}") for note in _notes(plan)]
-    lines += [verbatim(f"  ! {warning}", look("warning").style) for warning in plan.warnings]
-    lines.append(verbatim(plan_total(plan), "bold"))
-    return Text("\n").join(lines)
+    # Both may end with a command to copy, so they are never broken.
+    lines += [unbroken(f"  · {note}") for note in _notes(plan)]
+    lines += [unbroken(f"  ! {warning}", look("warning").style) for warning in plan.warnings]
+    return [*lines, verbatim(plan_total(plan), "bold")]
 
 
 def plan_total(plan: HostPlan) -> str:
@@ -70,7 +74,7 @@ def prospects_text(prospects: Sequence[Prospect]) -> Group:
 
 def _prospect(prospect: Prospect) -> list[Text]:
     if prospect.plan:
-        return [plan_text(prospect.plan), *([diff_text(prospect.diff)] if prospect.diff else ())]
+        return [*_lines(prospect.plan), *([diff_text(prospect.diff)] if prospect.diff else ())]
     error = prospect.error
     assert error is not None
     severity = "warning" if error.retryable else "error"

@@ -13,7 +13,10 @@ from saturn_orchestrator.events import Event
 from saturn_orchestrator.state.model import HostState, RunState, Status
 
 _FAILURES = frozenset({Status.FAILED, Status.BLOCKED, Status.LOST, Status.ROLLED_BACK})
-"""What counts against the allowance. A host that is away or was declined is an outcome, not a failure."""
+"""What counts against the allowance, beside a host whose run was left: nobody knows how that ends.
+
+A host that is away or was declined is an outcome, not a failure.
+"""
 
 
 class Turns(Protocol):
@@ -36,7 +39,7 @@ def verdict(run: RunState, batch: Sequence[str], number: int, waiting: int, allo
         waiting: how many hosts come after it.
         allowed: how many hosts may fail in the whole run.
     """
-    failed = [host for host in run.hosts.values() if host.status in _FAILURES]
+    failed = [host for host in run.hosts.values() if host.status in _FAILURES or host.left]
     others = "the other host was" if waiting == 1 else f"the other {waiting} hosts were"
     if len(failed) > allowed:
         who = ", ".join(f"{host.host} {_said(host)}" for host in failed[:3])
@@ -51,8 +54,9 @@ def verdict(run: RunState, batch: Sequence[str], number: int, waiting: int, allo
 
 def _said(host: HostState) -> str:
     """What became of a host, in a word or two: `unhealthy in verify`."""
-    code = host.error.code.replace("_", " ") if host.error else str(host.status).replace("_", " ")
-    return f"{code} in {host.error.stage}" if host.error and host.error.stage else code
+    error = host.error or host.left
+    code = (error.code if error else str(host.status)).replace("_", " ")
+    return f"{code} in {error.stage}" if error and error.stage else code
 
 
 class Gate:

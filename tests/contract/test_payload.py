@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import saturn_node
 
+from saturn_orchestrator import events
 from saturn_orchestrator.session import payload as shipping
 from saturn_orchestrator.session.payload import Payload, bootstrap_command, payload, refusal
 
@@ -200,3 +201,24 @@ def test_no_login_shell_finds_a_character_in_the_packed_bootstrap_to_interpret(t
     packed = bootstrap_command(str(tmp_path), become=False)[2].split('b64decode("')[1].split('"')[0]
 
     assert re.fullmatch(r"[A-Za-z0-9+/=]+", packed)
+
+
+NO_DOCKER = events.NodeOrder("alpha", "/nowhere", "/nowhere/repo", "", "main", ("/nowhere/docker", "compose"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"), [(b"", "no_docker"), (b"?", "bundle_damaged")], ids=["whole", "changed on its way"]
+)
+def test_a_bundle_close_behind_the_payload_reaches_the_executor_as_it_was_sent(tmp_path, damage, code):
+    bundle = bytes(range(256)) * 1000 + b"\n\n" + shipping.PAYLOAD_FOLLOWS + b"\n"
+    digest = hashlib.sha256(bundle + damage).hexdigest()
+    plan = events.Request("plan", "p", NO_DOCKER, "a" * 40, bundle=digest, bundle_size=len(bundle))
+    shipment = shipping.PAYLOAD_FOLLOWS + payload().data
+    facts = events.Request("facts", "f", NO_DOCKER)
+    told = events.encode(plan).encode() + b"\n" + shipment + bundle + events.encode(facts).encode() + b"\n"
+
+    done = subprocess.run(bootstrap_command(str(tmp_path), become=False), input=told, capture_output=True, timeout=60)
+
+    said = [events.decode(line) for line in done.stdout.splitlines() if line.startswith(b"[STRUCT]")]
+    assert [each.type for each in said] == ["hello", "refused", "goodbye", "hello", "facts", "goodbye"]
+    assert said[1].code == code

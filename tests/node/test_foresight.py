@@ -257,3 +257,20 @@ def test_no_secret_is_in_a_plan_or_in_a_record(tmp_path):
     records = [lab.node.read(os.path.join(folder, name)) for name in os.listdir(folder)]
     assert "hunter2" not in json.dumps([plan, events, records])
     assert [each["reasons"] for each in plan["changes"] if each["service"] == "web"] == [["environment: A changed"]]
+
+
+def test_a_plan_tells_what_is_not_well_already_and_no_secret_with_it(tmp_path):
+    node = Node(tmp_path)
+    node.commit_services("web", "db", "new", **KEPT_UP)
+    revision = node.commit(**{"services/web/healthcheck.sh": "echo token is $TOKEN; test -e $SATURN_ROOT/well"})
+    node.env_file("web", "TOKEN=hunter2hunter2\n")
+    node.write("root/well", "")
+    *others, _ = node.order.services
+    everyone, node.order = node.order, replace(node.order, services=tuple(others))
+    assert kinds(node.deploy("r1", revision))[-1] == "goodbye success"
+    os.unlink(node.path("root/well"))
+    node.order = everyone
+    plan = planned(node, revision)[2]
+    assert plan["failing"] == [
+        {"service": "web", "message": "healthcheck.sh exit status 1: token is [redacted]"},
+    ]

@@ -33,6 +33,7 @@ def test_prefetch_brings_the_commit_and_the_images_and_touches_nothing(tmp_path)
         "stage_finished validate",
         "stage_started prefetch",
         "service_started prefetch web",
+        "service_finished prefetch web fetched",
         "stage_finished prefetch",
         "goodbye success",
     ]
@@ -78,6 +79,7 @@ def test_prefetch_takes_what_saturn_sent_when_origin_is_gone(tmp_path):
     events = node.ask(carrying(node.request("run", "f1", second, prefetch=True), data), data)
     assert kinds(events)[-1] == "goodbye success"
     assert node.ask(node.request("facts", "", second))[1]["has_revision"]
+    assert not os.path.exists(node.path("root/state/deploy/runs/f1/bundle"))
 
 
 def test_a_node_without_a_checkout_is_prefetched_and_deployed_later(tmp_path):

@@ -197,3 +197,35 @@ def test_a_rollback_that_was_killed_converges_with_the_next_deploy(tmp_path, res
     assert (kinds(events)[-1], head(node)) == ("goodbye success", wanted)
     expected = [("web", "web:2"), ("db", "db:1")] if is_forward else [("web", "app:1")]
     assert [(name, image) for name, image, _ in standing(node, "web", "db")] == expected
+
+
+def test_a_resumed_run_that_fails_again_goes_back_to_the_last_completed_deployment(tmp_path):
+    node, first, second = moved(tmp_path)
+    before = standing(node, "web", "db")
+    node.control(up_fails=["db:2"])
+    assert kinds(node.deploy("r2", second))[-1] == "goodbye failed"
+    events = node.deploy("r3", second, resume=True, rollback=True)
+    assert "service_skipped deploy web" in kinds(events)
+    assert "service_finished rollback web restored" in kinds(events)
+    assert (kinds(events)[-1], standing(node, "web", "db"), head(node)) == ("goodbye rolled_back", before, first)
+
+
+def test_a_first_deploy_that_fails_has_nothing_to_go_back_to(tmp_path):
+    node = Node(tmp_path)
+    node.control(up_fails=["db"])
+    events = node.deploy("r1", node.commit_services("web", "db", **UP), rollback=True)
+    assert (kinds(events)[-1], node.docker_services()) == ("goodbye failed", ["web"])
+    assert "stage_started rollback" not in kinds(events)
+
+
+@pytest.mark.parametrize(("failing", "outcome"), [(("db",), "failed"), ((), "rolled_back"), (("web",), "rolled_back")])
+def test_only_what_was_failing_before_is_not_held_against_a_run(tmp_path, failing, outcome):
+    node = Node(tmp_path)
+    node.commit_services("web", "db", healthcheck={"test": "true"}, **UP)
+    node.deploy("r1", node.commit())
+    node.control(unhealthy=["db"])
+    sick = node.deploy("r2", node.commit(**composed(web="web:2")), rollback=True, failing=failing)
+    told = kinds(sick)
+    assert "service_failed verify db unhealthy unhealthy" in told
+    assert told[-1] == "goodbye " + outcome
+    assert [image for _, image, _ in standing(node, "web")] == ["web:2" if outcome == "failed" else "app:1"]

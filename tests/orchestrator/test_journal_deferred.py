@@ -61,7 +61,7 @@ def test_what_has_expired_waits_no_more_and_brings_back_nothing_older(tmp_path):
     [
         pytest.param(whole(), None, id="a deploy took its place"),
         pytest.param(whole()[:5], None, id="a deploy that is still at work, too"),
-        pytest.param((*AWAY, own_event(events.HostFailed)), None, id="or one that failed"),
+        pytest.param((*AWAY, own_event(events.HostFailed)), "r1", id="one that failed before anything was ordered"),
         pytest.param((*AWAY, own_event(events.HostUnreachable)), "r1", id="a host that is still away"),
         pytest.param((*AWAY, own_event(events.HostDeclined)), "r1", id="a new plan that was declined"),
         pytest.param((*AWAY, own_event(events.HostSkipped)), "r1", id="a rollout that halted before it"),

@@ -122,3 +122,63 @@ def test_filled_refuses_a_required_variable_without_a_value():
 )
 def test_long_port_writes_a_short_form_out(text, expected):
     assert long_port(text) == expected
+
+
+SITE = """
+services:
+  site:
+    build: ./src
+    restart: unless-stopped
+    labels: ["a=1"]
+    volumes: ["./conf:/conf:ro", "kept:/kept"]
+    secrets: [token]
+secrets:
+  token: {file: ./token}
+"""
+
+
+def test_config_writes_paths_of_builds_mounts_and_secrets_out(tmp_path):
+    _, out, _ = compose(tmp_path, "site", SITE, "config", "--format", "json")
+    config = json.loads(out)
+    site = config["services"]["site"]
+    assert (site["build"], site["labels"]) == ({"context": str(tmp_path / "src")}, {"a": "1"})
+    assert site["volumes"] == [
+        {"type": "bind", "source": str(tmp_path / "conf"), "target": "/conf", "read_only": True},
+        {"type": "volume", "source": "kept", "target": "/kept"},
+    ]
+    assert config["secrets"] == {"token": {"file": str(tmp_path / "token")}}
+
+
+def image_id(folder: Path, name: str) -> str:
+    return run(folder, "image", "inspect", name)[1].split(" ")[0]
+
+
+def test_a_registry_that_moved_gives_another_image_and_the_old_one_by_its_digest(tmp_path):
+    run(tmp_path, "pull", "app:1")
+    first = image_id(tmp_path, "app:1")
+    (tmp_path / "control.json").write_text('{"registry": {"app:1": "moved"}}')
+    run(tmp_path, "pull", "app:1")
+    second = image_id(tmp_path, "app:1")
+    run(tmp_path, "rmi", first)
+    assert (first == second, run(tmp_path, "image", "inspect", first)[0]) == (False, 1)
+    run(tmp_path, "pull", f"app@{first}")
+    assert run(tmp_path, "image", "inspect", first)[1] == f'{first} ["app@{first}"]\n'
+    assert image_id(tmp_path, "app:1") == second
+
+
+@pytest.mark.parametrize("named", ["broker", "broker:1"])
+def test_up_fails_for_a_service_or_for_an_image(tmp_path, named):
+    (tmp_path / "control.json").write_text(json.dumps({"up_fails": [named]}))
+    compose(tmp_path, "broker", BROKER, "pull", "broker")
+    status, _, err = compose(tmp_path, "broker", BROKER, "up", "--detach")
+    assert (status, "driver failed programming external connectivity on broker" in err) == (1, True)
+
+
+def test_a_built_image_is_known_by_its_files_and_made_by_up_when_it_is_not_there(tmp_path):
+    (tmp_path / "src").mkdir()
+    ids = []
+    for text in ("one", "two", "one"):
+        (tmp_path / "src" / "main").write_text(text)
+        assert compose(tmp_path, "site", SITE, *(("build", "site") if ids else ("up", "--detach")))[0] == 0
+        ids.append(image_id(tmp_path, "site-site"))
+    assert (ids[0] == ids[1], ids[0] == ids[2]) == (False, True)
