@@ -13,12 +13,14 @@ from support.fleet.host import FleetHost
 FOLDER = "/var/hold"
 STAGES = ("prepare", "validate", "deploy", "verify")
 _HELD = f"held() {{ touch {FOLDER}/held; while [ -e {FOLDER}/$1 ]; do sleep 0.05; done; }}"
-HEALTHCHECK = f"{_HELD}\nif [ -e {FOLDER}/verify ]; then held verify; fi\n"
+# A worker marks its commands; those of a plan are nobody's to hold.
+_IN_A_RUN = '[ -n "$SATURN_COMMAND_OF" ]'
+HEALTHCHECK = f"{_HELD}\nif {_IN_A_RUN} && [ -e {FOLDER}/verify ]; then held verify; fi\n"
 _GIT = f"""\
 #!/bin/sh
 {_HELD}
 case " $* " in
-  *" clone "*|*" fetch "*) if [ -e {FOLDER}/prepare ]; then held prepare; fi;;
+  *" clone "*|*" fetch "*) if {_IN_A_RUN} && [ -e {FOLDER}/prepare ]; then held prepare; fi;;
 esac
 exec /usr/bin/git "$@"
 """
@@ -26,7 +28,7 @@ _DOCKER = f"""\
 #!/bin/sh
 {_HELD}
 case " $* " in
-  *" config "*) if [ -e {FOLDER}/validate ]; then held validate; fi;;
+  *" config "*) if {_IN_A_RUN} && [ -e {FOLDER}/validate ]; then held validate; fi;;
   *" up "*) if [ -e {FOLDER}/deploy ]; then held deploy; fi; echo "$*" >> {FOLDER}/ups;;
 esac
 exec /usr/bin/docker "$@"
