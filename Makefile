@@ -3,9 +3,8 @@
 BIN := .venv/bin
 STAMP := .venv/.installed
 FLEET := PYTHONPATH=tests $(BIN)/python -m support.fleet
-# Tests run in this many processes; each that has end-to-end tests brings up a fleet of its own.
+# Tests that need no fleet run in this many processes.
 JOBS ?= 2
-PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup
 # The first Python of 3.11 or newer that really runs; `make PYTHON=... venv` names another.
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -33,10 +32,11 @@ check: $(STAMP) ## style, types and layers
 test: $(STAMP) ## every test; as root on Debian this installs what the end-to-end tests need
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(FLEET) install; else $(FLEET) missing; fi \
 		|| echo "Without it the end-to-end tests are skipped, or fail where CI=true or SATURN_E2E=required."
-	@$(PYTEST)
+	@$(BIN)/pytest -m 'not e2e' --numprocesses $(JOBS)
+	@$(BIN)/pytest -m e2e
 
 test-unit: $(STAMP) ## every test but the end-to-end ones
-	@$(PYTEST) -m 'not e2e'
+	@$(BIN)/pytest -m 'not e2e' --numprocesses $(JOBS)
 
 demo: $(STAMP) ## saturn at work, without any host
 	@$(BIN)/saturn demo

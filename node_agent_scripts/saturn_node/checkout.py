@@ -10,7 +10,7 @@ import re
 import shutil
 from typing import Callable, Iterator, NamedTuple
 
-from . import git, proc, snapshot, state
+from . import compose, git, proc, snapshot, state
 from .errors import NodeError
 from .wire import NodeOrder
 
@@ -241,6 +241,7 @@ def _write_intent(checkout: str) -> None:
 def _move(order: NodeOrder, revision: str, was_cut: bool) -> None:
     """Bring the files to the revision. Only after a cut are files overwritten: they were clean when it began."""
     _write_intent(order.checkout)
+    compose.forget_resolved()
     force = ("--force",) if was_cut else ()
     try:
         git.tell(order.checkout, "checkout", "-q", *force, "-B", order.branch, revision, "--")

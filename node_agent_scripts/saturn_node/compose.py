@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence, Tuple
 
 from . import proc
 from .errors import NodeError
@@ -226,8 +226,37 @@ def containers(order: NodeOrder, project: str = "") -> tuple[Container, ...]:
         raise failure(inspected, "docker_down", message, "docker info") from error
 
 
+_Stamp = Tuple[str, int, int]
+_known: dict[tuple[tuple[str, ...], tuple[_Stamp, ...]], dict[str, Any]] = {}
+"""What compose resolved in this process, by its command and the stamps of its files: it takes a Pi half a second."""
+
+
+def forget_resolved() -> None:
+    """The checkout moved: files that a compose file includes may be others now."""
+    _known.clear()
+
+
 def resolved(project: Project) -> dict[str, Any]:
-    """The project's config as compose resolves it, secrets included: never to be logged. Fails with compose_invalid."""
+    """The project's config as compose resolves it, secrets included: never to be logged. Fails with compose_invalid.
+
+    Asked once for the same files; not to be changed by the caller.
+    """
+    key = (project.argv(), tuple(_stamp(path) for path in (*project.files, project.env_file) if path))
+    if key not in _known:
+        _known[key] = _resolved(project)
+    return _known[key]
+
+
+def _stamp(path: str) -> _Stamp:
+    """What moves when a file is written: its name, the time in ns, and its size."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return path, 0, 0
+    return path, facts.st_mtime_ns, facts.st_size
+
+
+def _resolved(project: Project) -> dict[str, Any]:
     finished = proc.run(project.argv("config", "--format", "json"), cwd=project.folder, timeout_s=ASK_TIMEOUT_S)
     try:
         if finished.ok:

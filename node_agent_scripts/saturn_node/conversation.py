@@ -329,9 +329,10 @@ def _cancel(request: Request, _reader: LineReader, executor: Executor) -> None:
 
 def _diagnose(request: Request, _reader: LineReader, executor: Executor) -> None:
     paths = Paths(request.node.root)
-    sink = _greet(request, executor)
+    redactor = node_redactor(paths.config)
     collected: list[str] = []
-    _writing(paths, lambda: collected.append(diagnostics.collect(request, paths, sink.redactor, executor.short)))
+    _writing(paths, lambda: collected.append(diagnostics.collect(request, paths, redactor, executor.short)))
+    sink = _greet(request, executor)  # not earlier: what fails above is an answer of its own
     text = _content(collected[0]).decode("utf-8", "replace")
     sink.send(DiagnosticsCollected, path=collected[0], size=len(text.encode()))
     for part in parts(text):

@@ -12,6 +12,7 @@ from typing import Callable, Iterable, Mapping
 
 from . import proc
 from .errors import NodeError
+from .wire import NodeOrder, ServiceOrder
 
 IDLE_S = 90.0
 IDLE_SHORT_S = 20.0
@@ -199,6 +200,11 @@ def id_of(repository: str, revision: str, path: str) -> str:
 def dirty_files(checkout: str) -> tuple[str, ...]:
     """Tracked files that changed. Files that git does not know are in nobody's way."""
     return status_files(tell(checkout, "status", "--porcelain=v1", "-z", "--untracked-files=no"))
+
+
+def has_unknown_files(order: NodeOrder, service: ServiceOrder) -> bool:
+    """Whether the service's folder in the checkout has files that git does not know, ignored ones too."""
+    return bool(ask(order.checkout, "ls-files", "--others", "--directory", "--", service.folder).stdout.strip())
 
 
 def kept_commit(checkout: str, revision: str, origin_branch: str) -> str:

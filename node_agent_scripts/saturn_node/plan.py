@@ -27,6 +27,7 @@ class Desired(NamedTuple):
     """A service as the wanted revision has it. images: what its image names mean on the node now.
 
     restored: compose service to the image id that a rollback returns to. complaint: why compose refuses the files.
+    is_sure: whether the complaint is the files' fault; not when the service may use others that git does not know.
     sizes: bytes to download of images that are not on the node, by name.
     """
 
@@ -34,6 +35,7 @@ class Desired(NamedTuple):
     images: Mapping[str, Image] = {}
     restored: Mapping[str, str] = {}
     complaint: str = ""
+    is_sure: bool = True
     sizes: Mapping[str, int] = {}
 
     @property
@@ -102,6 +104,8 @@ def made(request: Request, bundle: str) -> dict[str, Any]:
         )
         for name, each in wanted.items()
     ]
+    if order.pull == "always" and not request.restore:
+        changes = [_pulled_anew(each) for each in changes]
     if request.prune:
         changes += [_removal(name, containers) for name in orphans(order, containers)]
     return {**fields, "is_foreseen": True, "changes": bounded(changes)}
@@ -116,6 +120,13 @@ def orphans(order: NodeOrder, containers: Sequence[Container]) -> tuple[str, ...
     own = set(state.recorded_services(Paths(order.root))) - assigned
     below = order.checkout.rstrip("/") + "/"
     return tuple(sorted({each.project for each in containers if each.project in own and each.folder.startswith(below)}))
+
+
+def _pulled_anew(change: ServiceChange) -> ServiceChange:
+    """What is said of a service that stays as it is, unless its registry has another image by now."""
+    if change.action != "unchanged":
+        return change
+    return replace(change, reasons=("unless the pull brings another image",))
 
 
 def _removal(name: str, containers: Sequence[Container]) -> ServiceChange:
@@ -136,7 +147,8 @@ def desired(request: Request, service: ServiceOrder, files: Snapshot) -> Desired
     place = replace(order, checkout=files.folder)
     definition = validation.definition(place, service)
     if definition.config is None or policy.is_empty(definition.config):
-        return Desired(complaint=definition.complaint or f"there is no service in {service.folder}")
+        complaint = definition.complaint or f"there is no service in {service.folder}"
+        return Desired(complaint=complaint, is_sure=not (files.is_apart and git.has_unknown_files(order, service)))
     config = files.at_home(definition.config, order.checkout)
     wanted = blueprint.blueprints(config, order.checkout, files.git_id, salt(order))
     names = {each.image for each in wanted.values()}
@@ -180,7 +192,8 @@ def service_change(
     record: what the last deploy left, None when there was none. containers: those of the service now.
     """
     if wanted.complaint:
-        return ServiceChange(name, "invalid", (wanted.complaint,))
+        doubt = () if wanted.is_sure else ("its folder on the node has files that git does not know",)
+        return ServiceChange(name, "invalid" if wanted.is_sure else "unknown", (wanted.complaint, *doubt))
     images = tuple(_image_changes(wanted, containers))[:_LIST]
     published = {port for each in wanted.blueprints.values() for port in each.ports}
     ports = tuple(sorted(published - set(record.ports if record else ())))[:_LIST]

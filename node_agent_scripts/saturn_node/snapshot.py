@@ -18,11 +18,15 @@ from .wire import NodeOrder
 
 
 class Snapshot(NamedTuple):
-    """The files of a revision. folder: where they lie. repository: where git knows the commit."""
+    """The files of a revision. folder: where they lie. repository: where git knows the commit.
+
+    is_apart: the folder is not the checkout, so what git does not know is not in it.
+    """
 
     folder: str
     repository: str
     revision: str
+    is_apart: bool = True
 
     def at_home(self, value: Any, checkout: str) -> Any:
         """A tree of JSON with every path in the snapshot replaced by the one in the checkout."""
@@ -48,7 +52,7 @@ def snapshot(order: NodeOrder, revision: str, bundle: str) -> Iterator[Snapshot 
     """
     is_there = git.is_checkout(order.checkout)
     if is_there and git.head(order.checkout) == revision and not git.dirty_files(order.checkout):
-        yield Snapshot(order.checkout, order.checkout, revision)
+        yield Snapshot(order.checkout, order.checkout, revision, is_apart=False)
         return
     place = tempfile.mkdtemp(prefix="saturn-plan-")
     try:

@@ -21,7 +21,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))  # one process each, for what a module prepares
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

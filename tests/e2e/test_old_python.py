@@ -13,7 +13,7 @@ from support.fleet.requirements import missing
 NODE_TESTS = Path(__file__).parent.parent / "node"
 # pip judges markers by its own Python, so what only an old one needs is named here.
 PACKAGES = ("pytest==8.3.5", "hypothesis", "exceptiongroup", "tomli", "typing_extensions")
-LIMIT_S = 900
+LIMIT_S = 1800
 
 
 def packages_for(version: str) -> Path:

@@ -274,3 +274,26 @@ def test_a_plan_tells_what_is_not_well_already_and_no_secret_with_it(tmp_path):
     assert plan["failing"] == [
         {"service": "web", "message": "healthcheck.sh exit status 1: token is [redacted]"},
     ]
+
+
+def test_files_that_git_does_not_know_may_be_what_compose_misses(tmp_path):
+    node = Node(tmp_path)
+    node.deploy("r1", node.commit_services("web"))
+    node.write("root/repo/services/web/local.conf", "1")
+    broken = node.commit(**{"services/web/docker-compose.yml": "{ not a compose file"})
+    node.git("fetch", "-q", node.origin, "main", folder=node.checkout)
+    plan = node.ask(node.request("plan", "p", broken))[2]
+    assert [(each["action"], each["reasons"][1:]) for each in plan["changes"]] == [
+        ("unknown", ["its folder on the node has files that git does not know"])
+    ]
+
+
+def test_a_pull_that_always_happens_may_bring_another_image(tmp_path):
+    node = Node(tmp_path)
+    revision = node.commit_services("web", restart="unless-stopped")
+    node.deploy("r1", revision)
+    node.order = replace(node.order, pull="always")
+    plan = node.ask(node.request("plan", "p", revision))[2]
+    assert [(each["action"], each["reasons"]) for each in plan["changes"]] == [
+        ("unchanged", ["unless the pull brings another image"])
+    ]

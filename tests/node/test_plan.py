@@ -186,6 +186,12 @@ def test_a_mixture_of_added_and_removed_names_has_changed():
         (wanted(), record(), [container(state="exited", policy="no")], ServiceChange("web", "unchanged")),
         (wanted(), record(), [container(state="exited", policy="on-failure")], ServiceChange("web", "unchanged")),
         (Desired(complaint="refused"), record(), [container()], ServiceChange("web", "invalid", ("refused",))),
+        (
+            Desired(complaint="refused", is_sure=False),
+            record(),
+            [container()],
+            ServiceChange("web", "unknown", ("refused", "its folder on the node has files that git does not know")),
+        ),
         (Desired(), record(), [], ServiceChange("web", "unchanged")),
         (
             wanted(copies=2),
