@@ -6,18 +6,21 @@ import click
 
 from saturn_orchestrator.cli.options import (
     Selection,
+    Wish,
     duration,
     link_patience_option,
     loaded,
+    prune_option,
     rollout_options,
-    scope_options,
     selection_options,
+    wish_options,
 )
 
 
 @click.command("deploy")
 @selection_options
-@scope_options
+@wish_options
+@prune_option
 @click.option("--resume", is_flag=True, help="Continue where the last run of each host stopped.")
 @click.option("--retry-failed", default="", metavar="RUN", help="The hosts that did not succeed in this run.")
 @rollout_options
@@ -33,8 +36,7 @@ from saturn_orchestrator.cli.options import (
 def command(
     ctx: click.Context,
     selection: Selection,
-    revision: str,
-    services: tuple[str, ...],
+    wish: Wish,
     prune: bool,
     resume: bool,
     retry_failed: str,
@@ -68,7 +70,7 @@ def command(
 
     topology = loaded(ctx)
     selected = retried(selection, topology, retry_failed) if retry_failed else selection.of(topology)
-    hosts, chosen = chosen_services(selected, services)
+    hosts, chosen = chosen_services(selected, wish.services)
     if not yes:
         require_terminal()
     cut = batches or topology.rollout.batches
@@ -82,7 +84,7 @@ def command(
         person(),
         machine(),
         Scope(chosen, resume, prune, rollback_on_failure),
-        revisions(hosts, revision),
+        revisions(hosts, wish.revision),
         cut,
         topology.rollout.max_failures if max_failures is None else max_failures,
         Defer(records(), expires_s) if defer_offline else None,

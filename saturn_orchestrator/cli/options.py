@@ -63,17 +63,28 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--revision`, `--services` and `--prune`: how much of what git holds a run is about."""
-    for option in (
-        click.option("--prune", is_flag=True, help="Remove services that are assigned to a host no more."),
-        click.option("--services", multiple=True, callback=listed, metavar="A,B", help="Only these services."),
-        click.option(
-            "--revision", default="", metavar="REV", help="The commit to deploy.  [default: tip of git.branch]"
-        ),
-    ):
-        command = option(command)
-    return command
+@dataclass(frozen=True)
+class Wish:
+    """How much of what git holds a run is about: `--revision` and `--services`."""
+
+    revision: str
+    services: tuple[str, ...]
+
+
+prune_option = click.option("--prune", is_flag=True, help="Remove services that are assigned to a host no more.")
+
+
+def wish_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--revision` and `--services`, handed on as one `wish`."""
+    from functools import wraps
+
+    @click.option("--revision", default="", metavar="REV", help="The commit to deploy.  [default: tip of git.branch]")
+    @click.option("--services", multiple=True, callback=listed, metavar="A,B", help="Only these services.")
+    @wraps(command)
+    def wrapped(*args: Any, revision: str, services: tuple[str, ...], **rest: Any) -> Any:
+        return command(*args, wish=Wish(revision, services), **rest)
+
+    return wrapped
 
 
 def _batches(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

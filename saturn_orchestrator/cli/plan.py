@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from saturn_orchestrator.cli.options import Selection, loaded, scope_options, selection_options
+from saturn_orchestrator.cli.options import Selection, Wish, loaded, prune_option, selection_options, wish_options
 
 
 @click.command("plan")
 @selection_options
-@scope_options
+@wish_options
+@prune_option
 @click.option("--diff", "with_diff", is_flag=True, help="Show the differences of the files, too.")
 @click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit 2 when there is something to do.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -17,8 +18,7 @@ from saturn_orchestrator.cli.options import Selection, loaded, scope_options, se
 def command(
     ctx: click.Context,
     selection: Selection,
-    revision: str,
-    services: tuple[str, ...],
+    wish: Wish,
     prune: bool,
     with_diff: bool,
     detailed: bool,
@@ -41,8 +41,10 @@ def command(
     from saturn_orchestrator.state.outcome import combined
 
     topology = loaded(ctx)
-    hosts, chosen = chosen_services(selection.of(topology, default_all=True), services)
-    found = asyncio.run(prospects(topology, hosts, chosen, revisions(hosts, revision), prune=prune, diff=with_diff))
+    hosts, chosen = chosen_services(selection.of(topology, default_all=True), wish.services)
+    found = asyncio.run(
+        prospects(topology, hosts, chosen, revisions(hosts, wish.revision), prune=prune, diff=with_diff)
+    )
     if as_json:
         sys.stdout.write(dump(plan_document(found)))
     else:

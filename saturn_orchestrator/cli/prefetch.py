@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import click
 
-from saturn_orchestrator.cli.options import Selection, link_patience_option, loaded, scope_options, selection_options
+from saturn_orchestrator.cli.options import (
+    Selection,
+    Wish,
+    link_patience_option,
+    loaded,
+    selection_options,
+    wish_options,
+)
 
 
 @click.command("prefetch")
 @selection_options
-@scope_options
+@wish_options
 @link_patience_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document on standard output.")
 @click.pass_context
 def command(
     ctx: click.Context,
     selection: Selection,
-    revision: str,
-    services: tuple[str, ...],
-    prune: bool,
+    wish: Wish,
     link_patience_s: float,
     as_json: bool,
 ) -> int:
@@ -32,14 +37,14 @@ def command(
     from saturn_orchestrator.cli.wiring import machine, person, run_deploy
 
     topology = loaded(ctx)
-    hosts, chosen = chosen_services(selection.of(topology), services)
+    hosts, chosen = chosen_services(selection.of(topology), wish.services)
     order = Deploy(
         topology,
         hosts,
         person(),
         machine(),
-        Scope(chosen, prune=prune, prefetch=True),
-        revisions(hosts, revision),
+        Scope(chosen, prefetch=True),
+        revisions(hosts, wish.revision),
         link_patience_s=link_patience_s,
     )
     return run_deploy(order, yes=True, as_json=as_json, verbose=ctx.obj["verbose"])

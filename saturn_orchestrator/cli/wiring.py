@@ -72,8 +72,9 @@ class Terminal:
 
     async def ask(self, plan: HostPlan) -> Answer:
         """The question for one host, which it names."""
+        verb = "Roll back" if plan.restores else "Deploy"
         with self.view.hold():
-            return await ask(f"Deploy {plan.host}? [y]es / [N]o / [d]iff / [a]ll remaining / [q]uit: ")
+            return await ask(f"{verb} {plan.host}? [y]es / [N]o / [d]iff / [a]ll remaining / [q]uit: ")
 
     def show_text(self, text: str) -> None:
         """Lines that a person asked to see, as they are, above whatever is redrawn."""

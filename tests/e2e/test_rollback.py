@@ -33,7 +33,7 @@ def test_rollback_restores_revision_image_and_config(world: World) -> None:
     world.saturn.run("deploy", "--hosts", HOST, "--yes")
     assert image_and_variable(world, "proxy-proxy-1") == (IMAGE_2, "new")
 
-    said = world.saturn.type(("rollback", "--hosts", HOST), {"Deploy vps?": "y\n"})
+    said = world.saturn.type(("rollback", "--hosts", HOST), {"Roll back vps?": "y\n"})
 
     assert said.exit_code == 0, said.out
     assert image_and_variable(world, "proxy-proxy-1") == (IMAGE, "old")

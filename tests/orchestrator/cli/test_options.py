@@ -9,12 +9,13 @@ from support import build
 
 from saturn_orchestrator.cli.options import (
     Selection,
+    Wish,
     chosen_services,
     duration,
     revisions,
     rollout_options,
-    scope_options,
     selection_options,
+    wish_options,
 )
 from saturn_orchestrator.errors import UsageError
 
@@ -61,10 +62,10 @@ def test_an_empty_selection_is_an_error_unless_all_is_the_default(tmp_path):
 
 @click.command()
 @rollout_options
-@scope_options
+@wish_options
 @click.option("--expires", callback=duration, default="7d")
-def echo_all(**told: object) -> None:
-    click.echo(repr(sorted(told.items())))
+def echo_all(wish: Wish, **told: object) -> None:
+    click.echo(repr(sorted({**vars(wish), **told}.items())))
 
 
 def told(*words: str) -> dict[str, object]:
@@ -75,7 +76,7 @@ def told(*words: str) -> dict[str, object]:
 
 def test_what_is_not_given_is_left_to_the_topology():
     assert told() == {
-        "batches": (), "max_failures": None, "revision": "", "services": (), "prune": False, "expires": 604_800.0,
+        "batches": (), "max_failures": None, "revision": "", "services": (), "expires": 604_800.0,
     }  # fmt: skip
 
 
