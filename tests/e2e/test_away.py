@@ -6,6 +6,8 @@ from support.world import World
 
 
 def test_host_without_power_is_unreachable_and_delays_nobody(world: World) -> None:
+    world.homelab.set_host("chelsty", ssh={"connect_timeout_s": 25})
+    world.push("patience for chelsty")
     world.fleet.host("chelsty").power_off()
     world.saturn.run("deploy", "--hosts", "vps", "--yes")  # so that the run measured below is short
 
@@ -76,30 +78,6 @@ def test_forge_that_is_gone_leaves_the_cached_revision_said_as_stale(world: Worl
     assert "STALE" in said.err
 
 
-def test_forge_that_is_gone_with_a_new_revision_touches_no_container(world: World) -> None:
-    world.saturn.run("deploy", "--hosts", "solaria", "--yes")
-    before = world.container_ids("solaria")
-    world.push("a new revision")
-    world.fleet.forge.refuse_ssh()
-
-    said = world.saturn.run("deploy", "--hosts", "solaria", "--yes", "--json")
-
-    assert said.exit_code == 1
-    error = said.hosts["solaria"]["error"]
-    assert (error["code"], error["stage"]) == ("origin_unreachable", "prepare")
-    assert world.container_ids("solaria") == before
-
-
-def test_revision_that_was_not_pushed_is_named_as_that(world: World) -> None:
-    world.homelab.commit("only on SATURN")
-
-    said = world.saturn.run("deploy", "--hosts", "solaria", "--yes", "--json")
-
-    assert said.exit_code == 1
-    assert said.hosts["solaria"]["error"]["code"] == "revision_missing"
-    assert "git push" in said.hosts["solaria"]["error"]["hint"]
-
-
 def test_status_shows_every_host_and_waits_for_none_longer_than_its_patience(world: World) -> None:
     world.saturn.run("deploy", "--hosts", "vps", "--yes")
     world.push("one commit more")
@@ -117,8 +95,8 @@ def test_status_shows_every_host_and_waits_for_none_longer_than_its_patience(wor
     vps = said.hosts["vps"]
     assert (vps["behind"], vps["stage"], vps["last_run"]["outcome"]) == (1, "complete", "success")
     assert vps["services"] == {
-        "proxy": {"state": "running", "health": "healthy"},
-        "site": {"state": "running", "health": "none"},
+        "proxy": {"state": "running", "health": "healthy", "drift": []},
+        "site": {"state": "running", "health": "none", "drift": []},
     }
     assert "chelsty" in table.out
     assert "1 behind" in table.out
