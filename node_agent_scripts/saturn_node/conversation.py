@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import sys
-from typing import IO, Any, Callable, NamedTuple
+from typing import IO, Any, Callable, NamedTuple, Tuple
 
 from . import compose, diagnostics, facts, health, launch, lock, plan, state, supply, wire
 from .errors import NodeError
@@ -24,6 +24,7 @@ from .wire import (
     DiagnosticsCollected,
     DiagnosticsPart,
     Facts,
+    Failing,
     Goodbye,
     Heartbeat,
     Hello,
@@ -140,14 +141,18 @@ def _plan(request: Request, reader: LineReader, executor: Executor) -> None:
     else:
         known = facts.observed(request.node, executor.short, request.revision)
         if not known["problems"]:
-            failing = tuple(health.failing(request.node, compose.containers(request.node)))
-            foreseen = {**plan.made(request, bundle), "failing": failing}
+            foreseen = {**plan.made(request, bundle), "failing": _failing(request, known["lock"])}
     sink = _greet(request, executor)  # not earlier: what fails above is an answer of its own
     if known:
         sink.send(Facts, **known)
     if foreseen:
         sink.send(Plan, **foreseen)
     sink.send(Goodbye, outcome="success")
+
+
+def _failing(request: Request, holder: LockFact | None) -> Tuple[Failing, ...]:
+    """What is not well before the run; while another one is at work that says nothing, and is not looked at."""
+    return () if holder else tuple(health.failing(request.node, compose.containers(request.node)))
 
 
 def _run(request: Request, reader: LineReader, executor: Executor) -> None:
