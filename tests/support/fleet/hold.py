@@ -64,7 +64,7 @@ else:
     runpy.run_path(words[0], run_name="__main__")
 """
 _PROGRAMS = {"git": _GIT, "docker": _DOCKER, "python3": _PYTHON}
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class Hold:
