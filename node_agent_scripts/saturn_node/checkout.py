@@ -124,7 +124,7 @@ def _unbundle(order: NodeOrder, bundle: str) -> None:
 
 def _is_checkout(path: str) -> bool:
     """Whether a checkout is there. Not when the path is free; anything else in its place is an error."""
-    if os.path.lexists(os.path.join(path, ".git")):
+    if git.is_checkout(path):
         return True
     try:
         entries = os.listdir(path)

@@ -93,7 +93,7 @@ def _checkout(order: NodeOrder) -> tuple[str, tuple[str, ...]]:
 
     Nor has one whose refs a power cut emptied: that is for prepare to repair, not a reason to give up beforehand.
     """
-    revision = git.head(order.checkout) if os.path.lexists(os.path.join(order.checkout, ".git")) else ""
+    revision = git.head(order.checkout) if git.is_checkout(order.checkout) else ""
     if not revision:
         return _NO_CHECKOUT
     try:
