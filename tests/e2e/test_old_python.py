@@ -12,13 +12,13 @@ from support.fleet.requirements import missing
 
 NODE_TESTS = Path(__file__).parent.parent / "node"
 # pip judges markers by its own Python, so what only an old one needs is named here.
-PACKAGES = ("pytest==8.3.5", "hypothesis", "exceptiongroup", "tomli", "typing_extensions")
+PACKAGES = ("pytest==8.3.5", "pytest-xdist==3.6.1", "hypothesis", "exceptiongroup", "tomli", "typing_extensions")
 LIMIT_S = 1800
 
 
 def packages_for(version: str) -> Path:
     """Where pytest and hypothesis lie for that version; installed there by our own pip, for they are pure Python."""
-    target = CHECKOUT / ".cache" / f"pytest-for-{version}"
+    target = CHECKOUT / ".cache" / f"pytest-xdist-for-{version}"
     if not target.exists():
         pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:")
         part = target.with_name(f"{target.name}.part")
@@ -39,8 +39,9 @@ def test_executor_works_under_the_oldest_python() -> None:
         map(str, (packages_for(version), NODE_TESTS.parent, NODE_TESTS.parents[1] / "node_agent_scripts"))
     )
 
+    pytest_of = (python, "-m", "pytest", "-q", "-n2", "-c", os.devnull, "-p", "no:cacheprovider")
     done = subprocess.run(
-        (python, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", NODE_TESTS, "-p", "no:cacheprovider", NODE_TESTS),
+        (*pytest_of, "--rootdir", NODE_TESTS, NODE_TESTS),
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,

@@ -3,6 +3,7 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -222,9 +223,13 @@ def test_a_receive_that_is_cut_leaves_nothing(tmp_path, how):
 
 
 def is_receiving(process, folder):
-    """Whether the executor holds a file in the folder."""
+    """Whether the executor holds a file in the folder; a descriptor may be closed between the list and the look."""
+    held = []
     descriptors = f"/proc/{process.pid}/fd"
-    return any(os.readlink(os.path.join(descriptors, each)).startswith(folder) for each in os.listdir(descriptors))
+    for each in os.listdir(descriptors):
+        with suppress(FileNotFoundError):
+            held.append(os.readlink(os.path.join(descriptors, each)))
+    return any(each.startswith(folder) for each in held)
 
 
 def test_a_bundle_beyond_every_measure_is_refused_as_too_large(tmp_path):
