@@ -6,6 +6,7 @@
       RepositoryError            2    git on SATURN cannot answer
       SessionError                    a host could not be talked to (code tells how)
         Unreachable              3    refused, timed out, no route: worth another try
+          OffTailnet             3    SATURN or the host is not on the tailnet now: no try would help
         Denied                   1    the login was denied, or no identity could be offered: never retried
         HostKeyRejected          1    the host key is unknown or another one: never retried
         SessionLost              1    the line broke in the middle; the node may still be working
@@ -100,6 +101,13 @@ class Unreachable(SessionError):
     code = "unreachable"
     exit_code = 3
     retryable = True
+
+
+class OffTailnet(Unreachable):
+    """The host, or SATURN itself, is not on the tailnet now (`offline`, `not_on_tailnet`, `tailnet_stopped`, ...)."""
+
+    code = "offline"
+    retryable = False
 
 
 class Denied(SessionError):

@@ -116,6 +116,7 @@ __all__ = [
     "ServiceVerified",
     "SessionOpened",
     "SessionOpening",
+    "SessionWaiting",
     "StageFailed",
     "StageFinished",
     "StageSkipped",
@@ -153,10 +154,30 @@ class SessionOpening:
 
 
 @dataclass(frozen=True)
-class SessionOpened:
-    """The host answered, its key was verified, and the login was accepted."""
+class SessionWaiting:
+    """The way to the host takes its time. patience_s: how long from now on that may be. url: what a person shall open.
+
+    code: `offline` (the tailnet says so: one short try) | `first_contact` (a path is being found) | `key_exchange` (it
+    stalled, and is tried again) | `approval` (a person must open url) | `turn` (another host's approval goes first).
+    """
 
     at: str
+    code: str
+    message: str
+    url: str = ""
+    patience_s: float = 0.0
+    type: Literal["session_waiting"] = "session_waiting"
+
+
+@dataclass(frozen=True)
+class SessionOpened:
+    """The host answered, its key was verified, and the login was accepted.
+
+    path: how packets reach it over the tailnet (`direct`, `peer relay`, `DERP fra`), "" when that is not known.
+    """
+
+    at: str
+    path: str = ""
     type: Literal["session_opened"] = "session_opened"
 
 
@@ -347,6 +368,7 @@ class UnknownEvent:
 
 OwnEvent = (
     SessionOpening
+    | SessionWaiting
     | SessionOpened
     | HostUnreachable
     | HostFailed

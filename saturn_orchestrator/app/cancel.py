@@ -28,7 +28,7 @@ async def cancel(hosts: Sequence[Host], open_session: OpenSession, *, at_once: b
 
 async def _cancellation(host: Host, open_session: OpenSession, *, at_once: bool) -> Cancellation:
     try:
-        session = await connect(host, open_session, lambda _: None)
+        session = await connect(host, open_session)
     except SessionError as error:
         return Cancellation(host.name, error=error)
     try:

@@ -11,7 +11,7 @@ from saturn_orchestrator.app.planning import Planner, Scope
 from saturn_orchestrator.errors import ExecutorRefused, SessionError
 from saturn_orchestrator.rollout.host_run import Proposal
 from saturn_orchestrator.rollout.survey import connect
-from saturn_orchestrator.session.base import OpenSession, Session
+from saturn_orchestrator.session.base import OpenSession, Session, Tell
 from saturn_orchestrator.state.standing import Deferred
 from saturn_orchestrator.topology.model import Host
 
@@ -28,8 +28,8 @@ class Back:
         """Hands out each session that is open already, once; then opens new ones."""
         ready = dict(self.back)
 
-        async def opened(host: Host) -> Session:
-            return ready.pop(host.name, None) or await open_session(host)
+        async def opened(host: Host, tell: Tell) -> Session:
+            return ready.pop(host.name, None) or await open_session(host, tell)
 
         return opened
 
@@ -46,7 +46,7 @@ async def look(waiting: Mapping[str, Deferred], hosts: Sequence[Host], open_sess
 
 async def _reached(host: Host, open_session: OpenSession) -> Session | SessionError:
     try:
-        return await connect(host, open_session, lambda _: None)
+        return await connect(host, open_session)
     except SessionError as error:
         return error
 

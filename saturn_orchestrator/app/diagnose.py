@@ -31,7 +31,7 @@ async def diagnose(hosts: Sequence[Host], open_session: OpenSession, folder: Pat
 
 async def _diagnosis(host: Host, open_session: OpenSession, folder: Path) -> Diagnosis:
     try:
-        session = await connect(host, open_session, lambda _: None)
+        session = await connect(host, open_session)
     except SessionError as error:
         return Diagnosis(host.name, error=error)
     try:

@@ -22,7 +22,7 @@ async def plan(
 
 async def _prospect(planner: Planner, host: Host, open_session: OpenSession, with_diff: bool) -> Prospect:
     try:
-        session = await connect(host, open_session, lambda _: None)
+        session = await connect(host, open_session)
     except SessionError as error:
         return Prospect(host.name, error=error)
     try:

@@ -9,13 +9,17 @@ from dataclasses import dataclass, field, replace
 
 from saturn_orchestrator.app.wanted import Source
 from saturn_orchestrator.errors import ExecutorRefused, RepositoryError
-from saturn_orchestrator.events import Facts, Request
+from saturn_orchestrator.events import Facts, Request, now
 from saturn_orchestrator.plan.build import build_plan
+from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.plan.order import node_order
+from saturn_orchestrator.plan.way import way_warnings
 from saturn_orchestrator.repository import thin_bundle
 from saturn_orchestrator.rollout.host_run import Proposal
 from saturn_orchestrator.rollout.survey import gather_plan
 from saturn_orchestrator.session.base import Session
+from saturn_orchestrator.tailnet.model import Path, Peer
+from saturn_orchestrator.tailnet.trouble import expiry_warning
 from saturn_orchestrator.topology.model import Host
 
 
@@ -90,7 +94,7 @@ class Planner:
         # What a resume finds failing is the doing of the run that it resumes.
         failing = tuple(each.service for each in foreseen.failing) if foreseen and not request.resume else ()
         asked = replace(request, plan=plan.digest, bundle=digest, failing=failing)
-        return Proposal(replace(plan, warnings=(*plan.warnings, *notes)), asked, bundle)
+        return Proposal(_by_the_way(plan, host, session.peer, notes), asked, bundle)
 
     async def _lacking(self, host: Host, revision: str, facts: Facts, notes: list[str]) -> bytes:
         """What the node lacks of the revision. Why SATURN cannot tell is noted: origin may still have it."""
@@ -107,3 +111,11 @@ class Planner:
         if key not in self._bundles:
             self._bundles[key] = asyncio.create_task(thin_bundle(self.source.repository, revision, tips))
         return await asyncio.shield(self._bundles[key])
+
+
+def _by_the_way(plan: HostPlan, host: Host, peer: Peer | None, notes: Sequence[str]) -> HostPlan:
+    """The plan with what the way to the host means for it, and what else was noted."""
+    path = peer.path if peer else Path()
+    expiry = expiry_warning(peer, now()) if peer else ""
+    words = (*plan.warnings, *notes, *way_warnings(plan, host.link, path), *([expiry] if expiry else ()))
+    return replace(plan, path=path.words, warnings=words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -13,8 +13,12 @@ from saturn_orchestrator.errors import RepositoryError, SessionError, Unreachabl
 from saturn_orchestrator.events import now
 from saturn_orchestrator.rollout.survey import connect, gather_facts
 from saturn_orchestrator.session.base import OpenSession
+from saturn_orchestrator.session.route import is_tailnet_wanted
 from saturn_orchestrator.state.model import HostError
-from saturn_orchestrator.state.standing import Deferred, Standing, remembered
+from saturn_orchestrator.state.standing import Deferred, Standing, Surroundings, remembered
+from saturn_orchestrator.tailnet.book import AddressBook
+from saturn_orchestrator.tailnet.model import Peer
+from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, Trouble, expiry_warning, trouble_of
 from saturn_orchestrator.topology.model import Host, Topology
 
 
@@ -26,11 +30,15 @@ class Memory(Recollection, Protocol):
 
 
 async def status(
-    topology: Topology, hosts: Sequence[Host], open_session: OpenSession, memory: Memory
+    topology: Topology,
+    hosts: Sequence[Host],
+    open_session: OpenSession,
+    memory: Memory,
+    book: AddressBook | None = None,
 ) -> tuple[Standing, ...]:
     """Where the hosts stand, in the order given; of a host that is away, what the journal remembers.
 
-    Without a usable repository `behind` is unknown, no more.
+    Without a usable repository `behind` is unknown, no more. book: what the tailnet tells of hosts that are away.
     """
     try:
         source = await Source.of(topology, hosts)
@@ -38,7 +46,52 @@ async def status(
         source = None
     found = await asyncio.gather(*(_standing(host, source, open_session) for host in hosts))
     known = (each if each.facts else _from(memory, each) for each in found)
-    return tuple(replace(each, deferred=memory.deferred(each.host)) for each in known)
+    peers = [each.peer or await _peer(host, book) for host, each in zip(hosts, found, strict=True)]
+    return tuple(
+        replace(each, deferred=memory.deferred(each.host), peer=peer) for each, peer in zip(known, peers, strict=True)
+    )
+
+
+async def surroundings(topology: Topology, book: AddressBook) -> Surroundings:
+    """What the tailnet tells beside the hosts; nothing where no host needs it and none is there."""
+    wanting = [host for host in topology.hosts.values() if is_tailnet_wanted(host)]
+    if not wanting:
+        return Surroundings()
+    tailnet = await book.tailnet()
+    trouble = tailnet if isinstance(tailnet, Trouble) else trouble_of(tailnet, now())
+    if isinstance(tailnet, Trouble) or trouble:
+        is_needed = trouble != NOT_INSTALLED or any(host.transport == "tailscale" for host in wanting)
+        return Surroundings(_said(trouble) if trouble and is_needed else None)
+    meant = {host.name: tailnet.called(host.address) for host in wanting}
+    expiry = expiry_warning(tailnet.own, now()) if tailnet.own else ""
+    return Surroundings(
+        HostError("tailnet_key_expiring", f"SATURN: {expiry}", _RENEW) if expiry else None,
+        _twins(meant),
+        tuple(
+            peer.name for peer in tailnet.peers
+            if peer.has_tailscale_ssh and not any(peer in peers for peers in meant.values())
+        ),
+    )  # fmt: skip
+
+
+_RENEW = "sudo tailscale up --force-reauth   # or switch its expiry off under Machines in the admin console"
+
+
+def _said(trouble: Trouble) -> HostError:
+    return HostError(trouble.code, trouble.message, trouble.hint)
+
+
+def _twins(meant: Mapping[str, Sequence[Peer]]) -> tuple[tuple[str, ...], ...]:
+    names: dict[str, list[str]] = {}
+    for name, peers in meant.items():
+        if len(peers) == 1:
+            names.setdefault(peers[0].dns_name, []).append(name)
+    return tuple(tuple(each) for each in names.values() if len(each) > 1)
+
+
+async def _peer(host: Host, book: AddressBook | None) -> Peer | None:
+    found = await book.peers(host.address) if book and is_tailnet_wanted(host) else ()
+    return found[0] if len(found) == 1 else None
 
 
 def _from(memory: Memory, away: Standing) -> Standing:
@@ -51,7 +104,7 @@ def _from(memory: Memory, away: Standing) -> Standing:
 
 async def _standing(host: Host, source: Source | None, open_session: OpenSession) -> Standing:
     try:
-        session = await connect(host, open_session, lambda _: None)
+        session = await connect(host, open_session)
     except SessionError as error:
         return _away(host, error)
     try:
@@ -62,10 +115,12 @@ async def _standing(host: Host, source: Source | None, open_session: OpenSession
         await session.close()
     distance = await source.distance(host, facts.revision) if source else None
     behind, ahead = (distance.behind, distance.ahead) if distance else (None, None)
-    return Standing(host.name, "online", observed_at=now(), facts=facts, behind=behind, ahead=ahead)
+    peer = session.peer
+    return Standing(host.name, "online", observed_at=now(), facts=facts, behind=behind, ahead=ahead, peer=peer)
 
 
 def _away(host: Host, error: SessionError) -> Standing:
     reachability = "unreachable" if isinstance(error, Unreachable) else "denied"
+    reachability = "offline" if error.code == "offline" else reachability
     reason = HostError(error.code, "; ".join((error.message, *error.notes)), error.hint)
     return Standing(host.name, reachability, observed_at=now(), error=reason)

@@ -26,4 +26,4 @@ def command(ctx: click.Context, selection: Selection, link_patience_s: float, as
 
     topology = loaded(ctx)
     order = Attach(selection.of(topology, default_all=True), f"{person()}@{machine()}", link_patience_s)
-    return run_attach(order, topology.file, as_json=as_json, verbose=ctx.obj["verbose"])
+    return run_attach(order, topology, as_json=as_json, verbose=ctx.obj["verbose"])

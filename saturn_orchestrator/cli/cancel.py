@@ -17,18 +17,18 @@ def command(ctx: click.Context, selection: Selection, at_once: bool, as_json: bo
 
     What was done stays done, and the run can be resumed. Every host of the topology unless some are named.
     """
-    import asyncio
     import sys
 
     from saturn_orchestrator.app.cancel import cancel
+    from saturn_orchestrator.cli.dialling import dialled
     from saturn_orchestrator.report.cancel_view import cancellations_document, cancellations_text
     from saturn_orchestrator.report.documents import dump
     from saturn_orchestrator.report.style import console, show
-    from saturn_orchestrator.session.dial import open_session
     from saturn_orchestrator.state.outcome import combined
 
-    hosts = selection.of(loaded(ctx), default_all=True)
-    told = asyncio.run(cancel(hosts, open_session, at_once=at_once))
+    topology = loaded(ctx)
+    hosts = selection.of(topology, default_all=True)
+    told = dialled(topology, lambda open_session: cancel(hosts, open_session, at_once=at_once))
     if as_json:
         sys.stdout.write(dump(cancellations_document(told)))
     else:

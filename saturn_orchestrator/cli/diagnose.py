@@ -13,19 +13,19 @@ from saturn_orchestrator.cli.options import Selection, loaded, selection_options
 @click.pass_context
 def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:
     """Collect diagnostics on the chosen hosts and copy them here. Changes nothing on a node but that file."""
-    import asyncio
     import os
     import sys
 
     from saturn_orchestrator.app.diagnose import diagnose
+    from saturn_orchestrator.cli.dialling import dialled
     from saturn_orchestrator.journal import state_folder
     from saturn_orchestrator.report.diagnose_view import diagnoses_document, diagnoses_text
     from saturn_orchestrator.report.documents import dump
     from saturn_orchestrator.report.style import console, show
-    from saturn_orchestrator.session.dial import open_session
 
-    hosts = selection.of(loaded(ctx))
-    found = asyncio.run(diagnose(hosts, open_session, state_folder(os.environ) / "diagnostics"))
+    topology = loaded(ctx)
+    hosts, folder = selection.of(topology), state_folder(os.environ) / "diagnostics"
+    found = dialled(topology, lambda open_session: diagnose(hosts, open_session, folder))
     if as_json:
         sys.stdout.write(dump(diagnoses_document(found)))
     else:

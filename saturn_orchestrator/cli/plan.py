@@ -30,9 +30,9 @@ def command(
     saturn plan --hosts chelsty --diff
     saturn plan --detailed-exitcode     # 0: nothing to do, 2: there is
     """  # noqa: D301 - click's mark for lines that must not be wrapped
-    import asyncio
     import sys
 
+    from saturn_orchestrator.cli.dialling import dialled
     from saturn_orchestrator.cli.options import chosen_services, revisions
     from saturn_orchestrator.cli.prospect import prospects
     from saturn_orchestrator.report.documents import dump, plan_document
@@ -42,9 +42,8 @@ def command(
 
     topology = loaded(ctx)
     hosts, chosen = chosen_services(selection.of(topology, default_all=True), wish.services)
-    found = asyncio.run(
-        prospects(topology, hosts, chosen, revisions(hosts, wish.revision), prune=prune, diff=with_diff)
-    )
+    moves = revisions(hosts, wish.revision)
+    found = dialled(topology, lambda dial: prospects(topology, hosts, dial, chosen, moves, prune=prune, diff=with_diff))
     if as_json:
         sys.stdout.write(dump(plan_document(found)))
     else:

@@ -10,13 +10,14 @@ from saturn_orchestrator.app.wanted import Source
 from saturn_orchestrator.cli.wiring import machine
 from saturn_orchestrator.plan.model import Prospect
 from saturn_orchestrator.rollout.survey import new_run_id
-from saturn_orchestrator.session.dial import open_session
+from saturn_orchestrator.session.base import OpenSession
 from saturn_orchestrator.topology.model import Host, Topology
 
 
 async def prospects(
     topology: Topology,
     hosts: Sequence[Host],
+    open_session: OpenSession,
     services: frozenset[str] | None,
     revisions: Mapping[str, str],
     *,

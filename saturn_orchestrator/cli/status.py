@@ -13,22 +13,29 @@ from saturn_orchestrator.cli.options import Selection, loaded, selection_options
 @click.pass_context
 def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:
     """Show where every node stands: reachability, revision, last run, services. All hosts unless some are chosen."""
-    import asyncio
     import sys
 
-    from saturn_orchestrator.app.status import status
+    from saturn_orchestrator.app.status import status, surroundings
+    from saturn_orchestrator.cli.dialling import dialled
     from saturn_orchestrator.cli.options import records
     from saturn_orchestrator.report.documents import dump, status_document
     from saturn_orchestrator.report.status_view import status_table
     from saturn_orchestrator.report.style import console, show
-    from saturn_orchestrator.session.dial import open_session
+    from saturn_orchestrator.session.dial import Switchboard
+    from saturn_orchestrator.state.standing import Standing, Surroundings
 
     topology = loaded(ctx)
     hosts = selection.of(topology, default_all=True)
-    standings = asyncio.run(status(topology, hosts, open_session, records()))
+    memory = records()
+
+    async def asked(dial: Switchboard) -> tuple[tuple[Standing, ...], Surroundings]:
+        standings = await status(topology, hosts, dial, memory, dial.book)
+        return standings, await surroundings(topology, dial.book)
+
+    standings, around = dialled(topology, asked)
     if as_json:
-        sys.stdout.write(dump(status_document(standings)))
+        sys.stdout.write(dump(status_document(standings, around)))
     else:
-        show(console(sys.stdout), status_table(standings))
+        show(console(sys.stdout), status_table(standings, around))
     codes = {1 if each.reachability == "denied" else 3 for each in standings if each.reachability != "online"}
     return min(codes, default=0)

@@ -10,18 +10,20 @@ import sys
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from saturn_orchestrator.app.attach import Attach, Attached, Watch, attach
 from saturn_orchestrator.app.catch_up import checking, look
 from saturn_orchestrator.app.consent import Answer
 from saturn_orchestrator.app.deploy import Deploy, Ports, Propose, deploy, proposed
+from saturn_orchestrator.cli.dialling import dialled
 from saturn_orchestrator.cli.question import ask
 from saturn_orchestrator.errors import Unreachable
+from saturn_orchestrator.events import SessionWaiting
 from saturn_orchestrator.journal import Journal, Records, journal_file
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.report.documents import away_document, dump, no_run_document, run_document, runs_document
+from saturn_orchestrator.report.lines import waiting_line
 from saturn_orchestrator.report.live import LiveView
 from saturn_orchestrator.report.plain import PlainView
 from saturn_orchestrator.report.plan_view import diff_text, plan_text
@@ -31,7 +33,6 @@ from saturn_orchestrator.report.summary import summary
 from saturn_orchestrator.rollout.runner import Stop
 from saturn_orchestrator.rollout.sinks import Sink
 from saturn_orchestrator.session.base import OpenSession
-from saturn_orchestrator.session.dial import open_session
 from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.state.outcome import EXIT_FAILED, EXIT_UNREACHABLE, combined, outcome
 from saturn_orchestrator.state.standing import Deferred
@@ -86,6 +87,11 @@ class Terminal:
         with self.view.hold():
             show(self.screen, unbroken(f"note: {sentence}", "yellow"))
 
+    def announce(self, host: str, event: SessionWaiting) -> None:
+        """What keeps a person waiting."""
+        with self.view.hold():
+            show(self.screen, waiting_line(host, event))
+
     def trace(self, text: str) -> None:
         """What only --verbose shows."""
         if self.is_verbose:
@@ -96,7 +102,11 @@ class Terminal:
 def run_deploy(order: Deploy, *, yes: bool, as_json: bool, verbose: bool, propose: Propose = proposed) -> int:
     """Deploy, print the summary (or the document), and return the exit code."""
     terminal = Terminal.of(verbose=verbose)
-    return asyncio.run(_deployed(order, terminal, open_session, propose, asks=not yes, as_json=as_json))
+    return dialled(
+        order.topology,
+        lambda dial: _deployed(order, terminal, dial, propose, asks=not yes, as_json=as_json),
+        announce=None,
+    )
 
 
 async def _deployed(
@@ -147,7 +157,11 @@ def run_catch_up(
     terminal = Terminal.of(verbose=verbose)
     known = {host.name: memory.deferred(host.name) for host in hosts}
     waiting = {name: each for name, each in known.items() if each}
-    return asyncio.run(_caught_up(topology, hosts, waiting, terminal, link_patience_s, as_json=as_json))
+    return dialled(
+        topology,
+        lambda dial: _caught_up(topology, hosts, waiting, terminal, dial, link_patience_s, as_json=as_json),
+        terminal.announce,
+    )
 
 
 async def _caught_up(
@@ -155,6 +169,7 @@ async def _caught_up(
     hosts: Sequence[Host],
     waiting: Mapping[str, Deferred],
     terminal: Terminal,
+    open_session: OpenSession,
     link_patience_s: float,
     *,
     as_json: bool,
@@ -188,14 +203,18 @@ async def _caught_up(
     return combined((done, code))
 
 
-def run_attach(order: Attach, inventory: Path, *, as_json: bool, verbose: bool) -> int:
+def run_attach(order: Attach, topology: Topology, *, as_json: bool, verbose: bool) -> int:
     """Attach, print the summary of each run (or the document), and return the exit code."""
     terminal = Terminal.of(verbose=verbose)
     stop = Stop()
-    journal = Journal(journal_file(os.environ), str(inventory), terminal.say)
+    journal = Journal(journal_file(os.environ), str(topology.file), terminal.say)
     memory = Records(journal_file(os.environ), terminal.say)
-    watch = Watch(open_session, memory, (journal, terminal.view), stop, terminal.trace)
-    found = asyncio.run(_interruptible(attach(order, watch), stop, terminal))
+
+    async def work(open_session: OpenSession) -> Attached:
+        watch = Watch(open_session, memory, (journal, terminal.view), stop, terminal.trace)
+        return await _interruptible(attach(order, watch), stop, terminal)
+
+    found = dialled(topology, work, terminal.announce)
     verdicts = [(run, outcome(run)) for run in found.runs]
     is_told = True
     if as_json:

@@ -84,6 +84,7 @@ class HostPlan:
     digest: binds a consent to this plan, "" when the node told none. is_foreseen: whether the node compared its own
     containers with the wanted files; else the changes are what git alone tells. orphans: services that are assigned to
     the host no more and stay. sent: bytes of the bundle that SATURN sends. restores: the run whose images come back.
+    path: how packets reach the host over the tailnet, "" when that is not known.
     """
 
     host: str
@@ -101,6 +102,7 @@ class HostPlan:
     orphans: tuple[str, ...] = ()
     sent: int = 0
     restores: str = ""
+    path: str = ""
 
     def count(self, action: Action) -> int:
         """How many services the action concerns."""

@@ -15,7 +15,8 @@ from saturn_orchestrator.report.times import host_duration_s, run_duration_s
 from saturn_orchestrator.state.model import HostError, HostState, RunState
 from saturn_orchestrator.state.outcome import Outcome
 from saturn_orchestrator.state.record import RunRecord
-from saturn_orchestrator.state.standing import Deferred, Standing
+from saturn_orchestrator.state.standing import Deferred, Standing, Surroundings
+from saturn_orchestrator.tailnet.model import Peer
 
 VERSION = 1
 """Raised when a key goes away or changes its meaning. New keys do not raise it."""
@@ -119,9 +120,19 @@ def event_line(host: str, event: Event) -> str:
     return json.dumps({"host": host, **json.loads(encode(event))}, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def status_document(standings: Sequence[Standing]) -> Document:
+def status_document(standings: Sequence[Standing], around: Surroundings | None = None) -> Document:
     """What `status --json` prints."""
-    return {"version": VERSION, "hosts": {standing.host: _standing(standing) for standing in standings}}
+    around = around or Surroundings()
+    trouble = around.trouble
+    return {
+        "version": VERSION,
+        "hosts": {standing.host: _standing(standing) for standing in standings},
+        "tailnet": {
+            "trouble": _reason(trouble.code, trouble.message, trouble.hint) if trouble else None,
+            "twins": [list(names) for names in around.twins],
+            "strangers": list(around.strangers),
+        },
+    }
 
 
 def _standing(standing: Standing) -> Document:
@@ -138,11 +149,23 @@ def _standing(standing: Standing) -> Document:
         "last_run": _last_run(facts),
         "services": {each.name: _service(each) for each in facts.services} if facts else {},
         "lock": asdict(facts.lock) if facts and facts.lock else None,
-        "tailnet": None,
+        "tailnet": _peer(standing.peer) if standing.peer else None,
         "orphans": list(facts.orphans) if facts else [],
         "deployments": [_deployment(each) for each in facts.deployments] if facts else [],
         "deferred": _deferred(standing.deferred) if standing.deferred else None,
         "error": _reason(error.code, error.message, error.hint) if error else None,
+    }
+
+
+def _peer(peer: Peer) -> Document:
+    return {
+        "name": peer.dns_name or peer.name,
+        "addresses": list(peer.addresses),
+        "online": peer.is_online,
+        "last_seen": peer.last_seen or None,
+        "path": {"kind": peer.path.kind, "via": peer.path.via or None} if peer.path.kind else None,
+        "ssh": peer.has_tailscale_ssh,
+        "key_expiry": peer.key_expiry or None,
     }
 
 
@@ -216,6 +239,7 @@ def _plan(plan: HostPlan) -> Document:
         "changes": [_change(change) for change in plan.changes],
         "orphans": list(plan.orphans),
         "sent_bytes": plan.sent,
+        "path": plan.path or None,
         "warnings": list(plan.warnings),
     }
 

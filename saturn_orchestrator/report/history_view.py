@@ -8,9 +8,9 @@ from rich.console import Group
 from rich.text import Text
 
 from saturn_orchestrator import events
-from saturn_orchestrator.report.style import age_text, counted, duration_text, short_revision, verbatim, word_text
+from saturn_orchestrator.ages import age_text, seconds_between
+from saturn_orchestrator.report.style import counted, duration_text, short_revision, verbatim, word_text
 from saturn_orchestrator.report.tables import FirstFitting, Row, table
-from saturn_orchestrator.report.times import seconds_between
 from saturn_orchestrator.state.record import RunRecord
 
 _FOLDED = {"hosts": 30}

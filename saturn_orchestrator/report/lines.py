@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from rich.text import Text
 
 from saturn_orchestrator import events
 from saturn_orchestrator.events import Event
-from saturn_orchestrator.report.style import counted, duration_text, revision_move, short_revision
+from saturn_orchestrator.report.style import (
+    counted,
+    duration_text,
+    linked,
+    look,
+    revision_move,
+    short_revision,
+    unbroken,
+)
 from saturn_orchestrator.state.model import HostState
 
 
 @dataclass(frozen=True)
 class Said:
-    """An event in words. look: the word whose colour it wears. is_milestone: a person watching live sees it, too."""
+    """An event in words. look: the word whose colour it wears. is_milestone: a person watching live sees it, too.
+
+    url: what a person shall open, where the words name it.
+    """
 
     text: str
     look: str = ""
     is_milestone: bool = False
     stage: str = ""
     service: str = ""
+    url: str = ""
 
 
 _Words = Callable[[Any, HostState], Said]
@@ -34,7 +48,7 @@ def said(event: Event, host: HostState) -> Said | None:
     if words is None:
         return None
     line = words(event, host)
-    return Said(line.text, line.look, line.is_milestone, getattr(event, "stage", ""), getattr(event, "service", ""))
+    return replace(line, stage=getattr(event, "stage", ""), service=getattr(event, "service", ""))
 
 
 def _checked_out(event: events.CheckedOut, _: HostState) -> Said:
@@ -56,6 +70,19 @@ def _finding(event: events.Finding, _: HostState) -> Said:
 
 def _opening(event: events.SessionOpening, _: HostState) -> Said:
     return Said("connecting" if event.attempt <= 1 else f"connecting, attempt {event.attempt}")
+
+
+def _waiting(event: events.SessionWaiting, _: HostState) -> Said:
+    return Said(event.message, "warning", is_milestone=True, url=event.url)
+
+
+def _opened(event: events.SessionOpened, _: HostState) -> Said:
+    return Said(f"connected, {event.path}" if event.path else "connected")
+
+
+def waiting_line(host: str, event: events.SessionWaiting) -> Text:
+    """`chelsty: needs approval: https://…`, never broken, and the address a link where a terminal knows links."""
+    return linked(unbroken(f"{host}: {event.message}", look("warning").style), event.url)
 
 
 def _hello(event: events.Hello, _: HostState) -> Said:
@@ -90,7 +117,8 @@ def _text(event: events.Progress | events.Log, _: HostState) -> Said:
 
 WORDS: dict[type, _Words] = {
     events.SessionOpening: _opening,
-    events.SessionOpened: lambda _, __: Said("connected"),
+    events.SessionWaiting: _waiting,
+    events.SessionOpened: _opened,
     events.HostPlanned: lambda event, _: Said(f"planned {revision_move(event.revision_before, event.revision_after)}"),
     events.HostConfirmed: lambda event, _: Said(f"confirmed by {event.by}"),
     events.PlanStale: lambda event, _: Said(f"asked again: {event.message}", "warning", is_milestone=True),

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from saturn_orchestrator.events import Event
 from saturn_orchestrator.report.lines import Said, said
-from saturn_orchestrator.report.style import can_redraw, duration_text, look, tally, verbatim, word_text
+from saturn_orchestrator.report.style import can_redraw, duration_text, linked, look, tally, verbatim, word_text
 from saturn_orchestrator.report.times import local_time
 from saturn_orchestrator.state.model import HostState, RunState, Status
 
@@ -204,7 +204,7 @@ def milestone_line(time: str, host: str, words: Said) -> Text:
     return (
         verbatim(f"{time} ", "dim")
         .append_text(verbatim(f"{where} "))
-        .append_text(verbatim(words.text, look(words.look).style))
+        .append_text(linked(verbatim(words.text, look(words.look).style), words.url))
     )
 
 

@@ -170,6 +170,8 @@ def _notes(plan: HostPlan) -> Iterator[str]:
     if plan.orphans:
         names = ", ".join(plan.orphans)
         yield f"assigned to {plan.host} no more, and left alone: {names} (--prune removes them)"
+    if plan.path:
+        yield f"reached over the tailnet: {plan.path}"
     if plan.sent:
         yield f"SATURN sends {size_text(plan.sent)} of git"
     if not plan.is_foreseen:

@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Group
 from rich.text import Text
 
 from saturn_orchestrator import events
+from saturn_orchestrator.ages import age_text, seconds_between, span_text
 from saturn_orchestrator.events import Facts, LockFact, ServiceFact
 from saturn_orchestrator.report.problems import problem_block, spaced
 from saturn_orchestrator.report.style import (
-    age_text,
     counted,
     short_revision,
-    span_text,
     tally,
     verbatim,
     word_text,
 )
 from saturn_orchestrator.report.tables import FirstFitting, Row, table
-from saturn_orchestrator.report.times import seconds_between
 from saturn_orchestrator.state.model import HostError
-from saturn_orchestrator.state.standing import Deferred, Standing
+from saturn_orchestrator.state.standing import Deferred, Standing, Surroundings
+from saturn_orchestrator.tailnet.model import Peer
+from saturn_orchestrator.tailnet.trouble import expiry_warning
 
+_STRANGERS = 8
 _FOLDED = {"revision": 10, "last run": 12, "services": 15}
+_COLUMNS = ("host", "reachability", "revision", "stage", "last run", "services", "lock")
 _SEVERITIES = {"offline": "note", "unreachable": "warning"}
 """A host that is away is no error; one that answers and cannot be worked with is."""
 
 _REACHABILITY_ORDER = ("online", "offline", "unreachable", "denied")
 
 
-def status_table(standings: Sequence[Standing], clock: Callable[[], str] = events.now) -> Group:
+def status_table(
+    standings: Sequence[Standing], around: Surroundings | None = None, clock: Callable[[], str] = events.now
+) -> Group:
     """The table, the problems below it, and a counted last line.
 
     Args:
         standings: the hosts, in the order they were chosen.
+        around: what the tailnet tells beside them.
         clock: tells the present moment, RFC 3339; ages are counted from it.
     """
     now = clock()
     blocks = [block for standing in standings for block in _blocks(standing, now)]
+    blocks += list(_surroundings_blocks(around)) if around else []
     counts = tally((standing.reachability for standing in standings), _REACHABILITY_ORDER)
     last = verbatim(f"{counted(len(standings), 'host')}{': ' if counts else ''}{counts}.", "bold")
     return Group(_fitting_table(standings, now), Text(), *spaced(blocks), last)
@@ -50,7 +56,8 @@ def _fitting_table(standings: Sequence[Standing], now: str) -> FirstFitting:
     rows = [_cells(standing, now) for standing in standings]
     return FirstFitting(
         (
-            table(("host", "reachability", "revision", "stage", "last run", "services", "lock"), rows),
+            *([table((*_COLUMNS[:2], "path", *_COLUMNS[2:]), rows)] if any(each.peer for each in standings) else []),
+            table(_COLUMNS, rows),
             table(("host", "reachability", "revision", "last run", "services", "lock"), rows),
             table(("host", "reachability", "revision", "last run", "services"), rows),
             table(("host", "reachability", "revision", "last run", "services"), rows, folded=_FOLDED),
@@ -65,6 +72,7 @@ def _cells(standing: Standing, now: str) -> Row:
     return {
         "host": standing.host,
         "reachability": _reachability(standing, now),
+        "path": _path(standing.peer) if standing.peer else "-",
         "revision": _revision(standing),
         "stage": facts.stage if facts and facts.stage else "-",
         "last run": _last_run(facts, now),
@@ -79,6 +87,11 @@ def _reachability(standing: Standing, now: str) -> Text:
     if standing.source != "journal" or not standing.observed_at:
         return word
     return word.append_text(verbatim(f", seen {age_text(seconds_between(standing.observed_at, now))}", "dim"))
+
+
+def _path(peer: Peer) -> str:
+    """How it is reached over the tailnet."""
+    return "this machine" if peer.is_self else peer.path.words or "not known"
 
 
 def _revision(standing: Standing) -> str:
@@ -112,6 +125,8 @@ def _services(services: Sequence[ServiceFact]) -> str:
 
 def _blocks(standing: Standing, now: str) -> list[list[Text]]:
     blocks = [_error_block(standing, standing.error, now)] if standing.error else []
+    expiry = expiry_warning(standing.peer, now) if standing.peer else ""
+    blocks += [_expiry_block(standing.host, expiry)] if expiry and not standing.error else []
     blocks += [_deferred_block(standing.host, standing.deferred, now)] if standing.deferred else []
     facts = standing.facts
     if facts is None:
@@ -123,6 +138,25 @@ def _blocks(standing: Standing, now: str) -> list[list[Text]]:
     blocks += [_stale_block(standing.host)] if facts.stale else []
     blocks += [_orphans_block(standing.host, facts.orphans)] if facts.orphans else []
     return [*blocks, _lock_block(standing.host, facts.lock, now)] if facts.lock else blocks
+
+
+def _expiry_block(host: str, words: str) -> list[Text]:
+    hint = "renew it, or switch its expiry off, under Machines in the admin console"
+    return problem_block("tailnet_key_expiring", f"{host}: {words}", host, severity="warning", hint=hint)
+
+
+def _surroundings_blocks(around: Surroundings) -> Iterator[list[Text]]:
+    trouble = around.trouble
+    if trouble:
+        yield problem_block(trouble.code, trouble.message, severity="warning", hint=trouble.hint)
+    for names in around.twins:
+        message = f"{' and '.join(names)} are one and the same machine on the tailnet"
+        yield problem_block("tailnet_twins", message, severity="warning", hint="keep one of them in the topology")
+    if around.strangers:
+        more = " …" if len(around.strangers) > _STRANGERS else ""
+        machines = ", ".join(around.strangers[:_STRANGERS])
+        message = f"on the tailnet with Tailscale SSH, and in no topology: {machines}{more}"
+        yield problem_block("tailnet_strangers", message, severity="note")
 
 
 def _deferred_block(host: str, deferred: Deferred, now: str) -> list[Text]:

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
+from rich.style import Style
 from rich.text import Text
 
 from saturn_orchestrator.events import neutral
@@ -103,6 +104,14 @@ def verbatim(text: str, style: str = "") -> Text:
 def unbroken(text: str, style: str = "") -> Text:
     """A line that is never wrapped: a command or a path that a person copies."""
     return Text(neutral(text), style, no_wrap=True, overflow="ignore")
+
+
+def linked(text: Text, url: str) -> Text:
+    """The text, where it names the URL a link to it; only web addresses are linked."""
+    start = text.plain.find(url)
+    if url.startswith(("https://", "http://")) and start >= 0:
+        text.stylize(Style(link=url), start, start + len(url))
+    return text
 
 
 # --- words and symbols -----------------------------------------------------------------------------------------------
@@ -218,21 +227,3 @@ def size_text(size: int) -> str:
         amount, power = amount / 1000, power + 1
     digits = 1 if power and amount < 9.95 else 0
     return f"{amount:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
-
-
-def age_text(seconds: float | None) -> str:
-    """`just now`, `12 s ago`, `5 min ago`, `3 h ago`, `2 days ago`; `-` for no age."""
-    if seconds is None:
-        return "-"
-    return "just now" if seconds < 5 else f"{span_text(seconds)} ago"
-
-
-def span_text(seconds: float) -> str:
-    """A span in its largest unit: `12 s`, `5 min`, `3 h`, `2 days`."""
-    if seconds < 60:
-        return f"{int(seconds)} s"
-    if seconds < 3600:
-        return f"{int(seconds // 60)} min"
-    if seconds < 48 * 3600:
-        return f"{int(seconds // 3600)} h"
-    return f"{int(seconds // 86400)} days"

@@ -5,18 +5,10 @@ Two clocks meet here, the node's and SATURN's, and a node can send anything: not
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 
+from saturn_orchestrator.ages import moment, seconds_between
 from saturn_orchestrator.state.model import HostState, RunState
-
-
-def moment(at: str) -> datetime | None:
-    """The moment an RFC 3339 text names; None when it names none. Without an offset it counts as UTC."""
-    try:
-        parsed = datetime.fromisoformat(at)
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def local_time(at: str, zone: tzinfo | None = None) -> str:
@@ -26,14 +18,6 @@ def local_time(at: str, zone: tzinfo | None = None) -> str:
         return parsed.astimezone(zone).strftime("%H:%M:%S") if parsed else "--:--:--"
     except (OverflowError, ValueError):  # year 1 and year 9999 leave the calendar on their way to another zone
         return "--:--:--"
-
-
-def seconds_between(start: str, end: str) -> float | None:
-    """Seconds from one time to a later one; None when either is missing or the clocks contradict each other."""
-    first, last = moment(start), moment(end)
-    if first is None or last is None or last < first:
-        return None
-    return (last - first).total_seconds()
 
 
 def host_duration_s(host: HostState) -> float | None:

@@ -116,10 +116,10 @@ class Following:
             try:
                 await self._connect(left_s)
                 await self._listen()
-            except HostKeyRejected as error:  # no time heals it, and whoever answers there is not asked twice
-                self.leave("link_lost", error.message, error.hint)
-                return
             except SessionError as error:
+                if _is_for_good(error):
+                    self.leave("link_lost", error.message, error.hint)
+                    return
                 if self._has_end:
                     return
                 if error.code == "flood":
@@ -141,8 +141,12 @@ class Following:
     async def _connect(self, patience_s: float) -> None:
         if self.session is None:
             self.session = await connect(
-                self._host, self._link.open_session, lambda _: None, patience_s=patience_s, attempts=None
+                self._host, self._link.open_session, self._note_waiting, patience_s=patience_s, attempts=None
             )
+
+    def _note_waiting(self, event: events.OwnEvent) -> None:
+        if isinstance(event, events.SessionWaiting):
+            self._outbox.post(event)
 
     async def _hang_up(self, lost: SessionError) -> None:
         await self.close()
@@ -269,6 +273,11 @@ class Following:
         self._say_noise()
         self._outbox.post(event)
         self._has_end = True
+
+
+def _is_for_good(error: SessionError) -> bool:
+    """Whether no time heals it: another host key, or a policy that shut us out. Whoever answers is not asked twice."""
+    return isinstance(error, HostKeyRejected) or error.code == "denied_by_policy"
 
 
 def _is_answer(event: NodeEvent) -> TypeGuard[events.Hello]:

@@ -50,7 +50,7 @@ class HostAttach:
         """Bring home what the node remembers, oldest run first, and follow the one at work to its end."""
         session: Session | None = None
         try:
-            session = await connect(self._host, self._attaching.link.open_session, lambda _: None)
+            session = await connect(self._host, self._attaching.link.open_session)
             facts = await gather_facts(self._host, session)
             for run in self._attaching.missing(facts):
                 session = await self._followed(run, session)

@@ -121,16 +121,13 @@ class HostRun:
 
     async def _walk(self) -> None:
         try:
-            self._session = await connect(
-                self._host,
-                self._ways.link.open_session,
-                lambda attempt: self._post(events.SessionOpening(now(), attempt)),
-            )
+            self._session = await connect(self._host, self._ways.link.open_session, self._post)
         except Unreachable:
             if not await self._is_deferred():
                 raise
             return
-        self._post(events.SessionOpened(now()))
+        peer = self._session.peer
+        self._post(events.SessionOpened(now(), peer.path.words if peer else ""))
         for _ in range(PLANS_MAX):
             if not await self._is_stale():
                 return

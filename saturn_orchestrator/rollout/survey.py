@@ -22,7 +22,7 @@ from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost, Unreachable
 from saturn_orchestrator.events import Facts, Plan, Request
 from saturn_orchestrator.plan.order import node_order
-from saturn_orchestrator.session.base import OpenSession, Session
+from saturn_orchestrator.session.base import OpenSession, Session, Tell, nobody, patient
 from saturn_orchestrator.topology.model import Host
 
 ATTEMPTS = 3
@@ -40,14 +40,15 @@ def new_run_id() -> str:
 async def connect(
     host: Host,
     open_session: OpenSession,
-    on_attempt: Callable[[int], None],
+    tell: Tell = nobody,
     *,
     patience_s: float = 0,
     attempts: int | None = ATTEMPTS,
 ) -> Session:
     """A session with the host, tried again on what may pass by itself.
 
-    patience_s: how long altogether; the host's `connect_timeout_s` unless told. attempts: None for no limit but that.
+    tell: takes word of every attempt, and of what keeps one waiting. patience_s: how long altogether; the host's
+    `connect_timeout_s` unless told. attempts: None for no limit but that.
 
     Raises:
         SessionError: why there is none; Unreachable when nobody answered.
@@ -60,11 +61,11 @@ async def connect(
         reraise=True,
     )
     try:
-        async with asyncio.timeout(patience):
+        async with patient(patience, tell) as told:
             async for attempt in tries:
                 with attempt:
-                    on_attempt(attempt.retry_state.attempt_number)
-                    return await open_session(host)
+                    told(events.SessionOpening(events.now(), attempt.retry_state.attempt_number))
+                    return await open_session(host, told)
     except TimeoutError as error:
         raise Unreachable(
             f"{host.address} port {host.ssh.port} did not answer within {patience:g} s",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Protocol
 
-from saturn_orchestrator.events import Line, Request
+from saturn_orchestrator.events import Line, OwnEvent, Request, SessionWaiting
+from saturn_orchestrator.tailnet.model import Peer
 from saturn_orchestrator.topology.model import Host
 
 
@@ -26,8 +29,20 @@ class Channel(Protocol):
         """End the program's input and the connection; the node's worker goes on."""
 
 
+class Sighting(Protocol):
+    """A peer that is looked at while a session stands."""
+
+    @property
+    def peer(self) -> Peer:
+        """As it was last seen."""
+
+
 class Session(Protocol):
     """A conversation with the executor of one host."""
+
+    @property
+    def peer(self) -> Peer | None:
+        """The host on the tailnet, with the path that is in use; None when it was not reached over it."""
 
     def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
         """Send a request and yield what the executor answers, until the answer's end.
@@ -47,5 +62,30 @@ class Session(Protocol):
         """Hang up."""
 
 
-OpenSession = Callable[[Host], Awaitable[Session]]
-"""Connects once, within no deadline of its own. Raises SessionError."""
+Tell = Callable[[OwnEvent], None]
+"""Takes word of how a session comes about."""
+
+OpenSession = Callable[[Host, Tell], Awaitable[Session]]
+"""Connects once. Raises SessionError."""
+
+
+def nobody(_: OwnEvent) -> None:
+    """A Tell for whoever does not want to know."""
+
+
+@asynccontextmanager
+async def patient(seconds: float, tell: Tell) -> AsyncIterator[Tell]:
+    """A time limit, and a Tell that stretches it as far as the word that it passes on asks for.
+
+    Raises:
+        TimeoutError: the time is over.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(seconds) as limit:
+
+        def told(event: OwnEvent) -> None:
+            if isinstance(event, SessionWaiting):
+                limit.reschedule(max(limit.when() or 0.0, loop.time() + event.patience_s))
+            tell(event)
+
+        yield told

@@ -1,21 +1,205 @@
-"""Which way leads to a host: its transport decides. asyncssh is imported only when a host is dialled over SSH."""
+"""How a host is reached, for one command: the tailnet is asked once, lines are dialled, logins take their turns.
+
+asyncssh is imported only when a host is dialled over SSH.
+"""
 
 from __future__ import annotations
 
-from saturn_orchestrator.session.base import Session
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from saturn_orchestrator.errors import OffTailnet
+from saturn_orchestrator.events import OwnEvent, SessionWaiting, now
+from saturn_orchestrator.session.approval import Approvals
+from saturn_orchestrator.session.base import Session, Tell
+from saturn_orchestrator.session.route import Route, is_tailnet_wanted, route_of
+from saturn_orchestrator.tailnet.book import AddressBook
+from saturn_orchestrator.tailnet.daemon import Tailscaled
+from saturn_orchestrator.tailnet.model import Peer
 from saturn_orchestrator.topology.model import Host
 
+if TYPE_CHECKING:
+    from saturn_orchestrator.session.ssh import Dial, Jumps, Line
 
-async def open_session(host: Host) -> Session:
-    """A session with the host, by its `transport`.
+PROBE_S = 3.0
+"""How long a host is tried that the tailnet calls offline: its word may lag behind by a minute."""
 
-    Raises:
-        SessionError: see errors.py.
-    """
-    if host.transport == "local":
-        from saturn_orchestrator.session.local import open_local
+SLOW_S = 3.0
+"""After that a person is told why a first contact takes its time."""
 
-        return await open_local(host)
-    from saturn_orchestrator.session.ssh import open_ssh
+FIRST_CONTACT_S = 40.0
+"""What a path over the tailnet may take to be found: ten to thirty seconds were seen over DERP."""
 
-    return await open_ssh(host)
+PINGS, PING_S = 5, 1.0
+"""How often, and how far apart, a path is looked at: packets go by DERP until a direct one was found."""
+
+_ABSENT = "saturn deploy --hosts {host} --defer-offline   # leaves word for when it is back"
+
+
+Announce = Callable[[str, SessionWaiting], None]
+"""Told, with the host's name, what keeps a person waiting."""
+
+
+class Watched:
+    """A peer as it was last seen; looking at it is what warms the path up, too."""
+
+    def __init__(self, peer: Peer) -> None:
+        """As the address book has it."""
+        self.peer = peer
+
+    async def look(self, daemon: Tailscaled, address: str) -> None:
+        """Ping until the path is direct, or long enough."""
+        for _ in range(PINGS):
+            path = await daemon.ping(address)
+            if path.kind:
+                self.peer = replace(self.peer, path=path, is_online=True, last_seen="")
+            if path.kind == "direct":
+                return
+            await asyncio.sleep(PING_S)
+
+
+class Switchboard:
+    """An OpenSession, for one command."""
+
+    def __init__(
+        self,
+        hosts: Mapping[str, Host],
+        announce: Announce | None = None,
+        book: AddressBook | None = None,
+    ) -> None:
+        """hosts: of the whole topology; one may be reached through another. book: this machine's unless told."""
+        self.book = book or AddressBook()
+        self._hosts = hosts
+        self._announce = announce
+        self._approvals = Approvals()
+        self._jumps: Jumps | None = None
+        self._looking: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, host: Host, tell: Tell) -> Session:
+        """A session with the host, by its `transport`.
+
+        Raises:
+            SessionError: see errors.py.
+        """
+
+        def told(event: OwnEvent) -> None:
+            tell(event)
+            if self._announce and isinstance(event, SessionWaiting):
+                self._announce(host.name, event)
+
+        route = await self.route(host)
+        if route.is_local:
+            from saturn_orchestrator.session.local import open_local
+
+            return await open_local(host)
+        return await self._over_ssh(route, told)
+
+    async def route(self, host: Host) -> Route:
+        """The way to the host.
+
+        Raises:
+            SessionError: see route_of.
+        """
+        known = await self.book.tailnet() if is_tailnet_wanted(host) else None
+        return route_of(host, known, now())
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened yet."""
+        return self
+
+    async def __aexit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        """Hang up what was shared."""
+        for task in self._looking:
+            task.cancel()
+        if self._jumps:
+            await self._jumps.close()
+
+    async def _over_ssh(self, route: Route, tell: Tell) -> Session:
+        from saturn_orchestrator.session.ssh import open_ssh
+
+        sighting = self._sighting(route.peer, route.address) if route.peer else None
+        async with self._line(route, tell) as line:
+            return await open_ssh(route, self._approvals, line, tell, sighting)
+
+    @asynccontextmanager
+    async def _line(self, route: Route, tell: Tell) -> AsyncIterator[Dial]:
+        if not route.host.ssh.jump:
+            yield self._dial(route)
+            return
+        async with self._through().line(route.host, tell) as connection:
+
+            async def stands(_: Tell) -> Line:
+                return connection
+
+            yield stands
+
+    def _through(self) -> Jumps:
+        from saturn_orchestrator.session.ssh import Jumps
+
+        if self._jumps is None:
+            self._jumps = Jumps(self._hosts, self.route, self._dial, self._approvals)
+        return self._jumps
+
+    def _dial(self, route: Route) -> Dial:
+        async def dialled(tell: Tell) -> socket.socket | None:
+            if route.peer is None:
+                return None  # asyncssh resolves the name, and dials
+            if not route.peer.is_online:
+                return await self._probed(route, route.peer, tell)
+            return await self._patiently(route, route.peer, tell)
+
+        return dialled
+
+    async def _probed(self, route: Route, peer: Peer, tell: Tell) -> socket.socket:
+        absence = peer.absence(now())
+        tell(SessionWaiting(now(), "offline", f"{absence}; trying once"))
+        try:
+            async with asyncio.timeout(PROBE_S):
+                return await self._socket(route)
+        except OSError as error:
+            raise OffTailnet(
+                f"{route.host.name} is {absence}", code="offline", hint=_ABSENT.format(host=route.host.name)
+            ) from error
+
+    async def _patiently(self, route: Route, peer: Peer, tell: Tell) -> socket.socket:
+        words = "first contact: a path over the tailnet is being found, which may take half a minute"
+        slow = SessionWaiting(now(), "first_contact", words, patience_s=FIRST_CONTACT_S)
+        is_known = peer.path.kind == "direct"
+        timer = None if is_known else asyncio.get_running_loop().call_later(SLOW_S, tell, slow)
+        try:
+            return await self._socket(route)
+        finally:
+            if timer:
+                timer.cancel()
+
+    async def _socket(self, route: Route) -> socket.socket:
+        if route.is_userspace:
+            line = await self.book.daemon.dial(route.address, route.host.ssh.port)
+            if line:
+                return line
+        return await _connected(route.address, route.host.ssh.port)
+
+    def _sighting(self, peer: Peer, address: str) -> Watched:
+        sighting = Watched(peer)
+        task = asyncio.create_task(sighting.look(self.book.daemon, address))
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
+        return sighting
+
+
+async def _connected(address: str, port: int) -> socket.socket:
+    line = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    line.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(line, (address, port))
+    except BaseException:
+        line.close()
+        raise
+    return line

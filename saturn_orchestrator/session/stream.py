@@ -8,8 +8,9 @@ from dataclasses import replace
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost
 from saturn_orchestrator.events import Line, Malformed, Request
-from saturn_orchestrator.session.base import Channel
+from saturn_orchestrator.session.base import Channel, Sighting
 from saturn_orchestrator.session.payload import MARK, PAYLOAD_FOLLOWS, Payload, refusal
+from saturn_orchestrator.tailnet.model import Peer
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of one answer: several times what an executor sends at most. A node beyond it is not listened to any more."""
@@ -41,8 +42,9 @@ class Framer:
 class Conversation:
     """A Session over a Channel. Answers come one after another: one `ask` at a time."""
 
-    def __init__(self, host: str, channel: Channel, shipped: Payload) -> None:
+    def __init__(self, host: str, channel: Channel, shipped: Payload, sighting: Sighting | None = None) -> None:
         """`host` is the name the controller gave it; events that claim another one are malformed."""
+        self._sighting = sighting
         self._host = host
         self._channel = channel
         self._shipped = shipped
@@ -51,6 +53,11 @@ class Conversation:
         self._is_shipped = False
         self._awaiting = b""
         self._carried: set[str] = set()
+
+    @property
+    def peer(self) -> Peer | None:
+        """See Session.peer."""
+        return self._sighting.peer if self._sighting else None
 
     async def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
         """See Session.ask."""

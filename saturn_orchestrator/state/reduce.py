@@ -59,8 +59,12 @@ def _opening(host: HostState, event: events.SessionOpening) -> HostState:
     return replace(host, status=Status.CONNECTING, attempt=event.attempt, started_at=started)
 
 
-def _opened(host: HostState, _: events.SessionOpened) -> HostState:
-    return replace(host, status=Status.CONNECTED)
+def _waiting(host: HostState, event: events.SessionWaiting) -> HostState:
+    return replace(host, text=event.message)
+
+
+def _opened(host: HostState, event: events.SessionOpened) -> HostState:
+    return replace(host, status=Status.CONNECTED, text=event.path)
 
 
 def _planned(host: HostState, event: events.HostPlanned) -> HostState:
@@ -250,6 +254,7 @@ _Move = tuple[frozenset[Status], Callable[[HostState, Any], HostState]]
 
 MOVES: dict[type, _Move] = {
     events.SessionOpening: (frozenset({Status.PENDING, Status.CONNECTING}), _opening),
+    events.SessionWaiting: (_BEFORE_RUN | _ORDERED, _waiting),
     events.SessionOpened: (frozenset({Status.PENDING, Status.CONNECTING}), _opened),
     events.HostPlanned: (_BEFORE_RUN, _planned),
     events.HostConfirmed: (frozenset({Status.PLANNED}), _confirmed),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from saturn_orchestrator.events import Facts, RunFact, ServiceFact
 from saturn_orchestrator.state.model import HostError, HostState, ServiceState
+from saturn_orchestrator.tailnet.model import Peer
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Standing:
     reachability: online | offline | unreachable | denied. source: live (the node answered now) | journal (remembered).
     observed_at: RFC 3339, "" when never. behind, ahead: commits of the wanted revision that the node's lacks, and the
     other way round; None when SATURN cannot tell. error: why there are no live facts. deferred: what waits for the host
-    to be back.
+    to be back. peer: the host on the tailnet.
     """
 
     host: str
@@ -43,6 +44,20 @@ class Standing:
     ahead: int | None = None
     error: HostError | None = None
     deferred: Deferred | None = None
+    peer: Peer | None = None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the tailnet tells beside the hosts that were asked for.
+
+    trouble: what keeps SATURN off it, or is about to. twins: hosts of the topology that are one and the same machine.
+    strangers: machines with Tailscale SSH that no host of the topology means.
+    """
+
+    trouble: HostError | None = None
+    twins: tuple[tuple[str, ...], ...] = ()
+    strangers: tuple[str, ...] = ()
 
 
 def remembered(run: str, host: HostState, at: str) -> Facts:

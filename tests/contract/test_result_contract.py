@@ -11,6 +11,7 @@ from saturn_orchestrator.report.documents import VERSION, no_run_document, plan_
 from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
 from saturn_orchestrator.state.outcome import outcome
 from saturn_orchestrator.state.standing import Standing
+from saturn_orchestrator.tailnet.model import Peer
 
 RUN = "20261123T161002Z-7f3a"
 AT = "2026-11-23T16:10:02.000Z"
@@ -27,7 +28,7 @@ STANDING_KEYS = {
 }  # fmt: skip
 PLAN_KEYS = {
     "revision_before", "revision_after", "branch", "subject", "commits", "steps", "digest", "is_foreseen",
-    "resume_stage", "changes", "orphans", "sent_bytes", "warnings", "has_changes", "diff", "error",
+    "resume_stage", "changes", "orphans", "sent_bytes", "path", "warnings", "has_changes", "diff", "error",
 }  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def full_standing() -> Standing:
         deployments=(DeploymentFact(RUN, REVISION, AT, ("mosquitto",)),), orphans=("old",),
     )  # fmt: skip
     error = HostError("code", "message", "hint")
-    return Standing("chelsty", "online", "live", AT, facts, 0, 0, error, deferred())
+    return Standing("chelsty", "online", "live", AT, facts, 0, 0, error, deferred(), Peer("chelsty"))
 
 
 def full_prospect() -> Prospect:
@@ -84,8 +85,10 @@ def test_a_host_of_which_nothing_is_known_has_the_same_keys():
 def test_status_document_has_its_keys():
     document = status_document([full_standing()])
     host = document["hosts"]["chelsty"]
-    assert set(document) == {"version", "hosts"}
+    assert set(document) == {"version", "hosts", "tailnet"}
+    assert set(document["tailnet"]) == {"trouble", "twins", "strangers"}
     assert set(host) == STANDING_KEYS
+    assert set(host["tailnet"]) == {"name", "addresses", "online", "last_seen", "path", "ssh", "key_expiry"}
     assert set(host["services"]["mosquitto"]) == {"state", "health", "drift"}
     assert set(host["last_run"]) == {"run", "outcome", "revision", "at"}
     assert set(host["lock"]) == {"run", "by", "controller", "since", "pid", "stage", "service"}

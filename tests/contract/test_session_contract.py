@@ -11,14 +11,13 @@ import pytest
 from support import build
 from support.build import RUN, facts, node_event
 from support.fake_session import FakeSession
-from support.ssh_server import ssh_server
+from support.ssh_server import opened_ssh, ssh_server
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import SessionLost
 from saturn_orchestrator.events import Request
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.session.base import Session
-from saturn_orchestrator.session.dial import open_session
 from saturn_orchestrator.topology.model import Host
 
 Opened = Callable[[Path], AbstractAsyncContextManager[tuple[Session, Host]]]
@@ -33,14 +32,14 @@ async def faked(folder: Path) -> AsyncIterator[tuple[Session, Host]]:
 @asynccontextmanager
 async def local(folder: Path) -> AsyncIterator[tuple[Session, Host]]:
     host = build.host(transport="local", root=str(folder / "root"))
-    yield await open_session(host), host
+    yield await opened_ssh(host), host
 
 
 @asynccontextmanager
 async def over_ssh(folder: Path) -> AsyncIterator[tuple[Session, Host]]:
     async with ssh_server(folder) as server:
         host = server.host()
-        yield await open_session(host), host
+        yield await opened_ssh(host), host
 
 
 every_session = pytest.mark.parametrize("opened", [faked, local, over_ssh], ids=lambda opened: opened.__name__)

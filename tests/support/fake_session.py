@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 from saturn_orchestrator.errors import SessionError, SessionLost, Unreachable
 from saturn_orchestrator.events import Line, Request
-from saturn_orchestrator.session.base import Session
+from saturn_orchestrator.session.base import Session, Tell, nobody
+from saturn_orchestrator.tailnet.model import Peer
 from saturn_orchestrator.topology.model import Host
 
 Step = Line | SessionError | asyncio.Event
@@ -23,6 +24,7 @@ class FakeSession:
         self.carried: list[bytes] = []
         self.told: list[Request] = []
         self.is_closed = False
+        self.peer: Peer | None = None
 
     async def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
         self.asked.append(request)
@@ -51,7 +53,7 @@ class FakeDoor:
         self._attempts = {name: list(each) for name, each in attempts.items()}
         self.opened: list[str] = []
 
-    async def __call__(self, host: Host) -> Session:
+    async def __call__(self, host: Host, tell: Tell = nobody) -> Session:
         self.opened.append(host.name)
         attempts = self._attempts[host.name]
         while isinstance(attempts[0] if attempts else None, asyncio.Event):

@@ -14,8 +14,12 @@ from typing import IO
 
 import asyncssh
 
+from saturn_orchestrator.session.base import Session, Tell, nobody
+from saturn_orchestrator.session.dial import Switchboard
+from saturn_orchestrator.tailnet.book import AddressBook
 from saturn_orchestrator.topology.model import Host, Ssh
 from support import build
+from support.tailscaled import NoTailnet
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,11 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     for pipe in (child.stdin, child.stdout, child.stderr):
         if pipe and not pipe.closed:
             pipe.close()
+
+
+async def opened_ssh(host: Host, tell: Tell = nobody) -> Session:
+    """A session over SSH with a host outside the tailnet."""
+    return await Switchboard({host.name: host}, book=AddressBook(NoTailnet()))(host, tell)
 
 
 @asynccontextmanager

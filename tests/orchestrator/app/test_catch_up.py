@@ -14,7 +14,7 @@ from saturn_orchestrator.app.catch_up import Back, checking, look
 from saturn_orchestrator.errors import Denied, ExecutorRefused, Unreachable
 from saturn_orchestrator.events import ServiceChange
 from saturn_orchestrator.rollout.host_run import Proposal
-from saturn_orchestrator.session.base import Session
+from saturn_orchestrator.session.base import Session, nobody
 from saturn_orchestrator.state.standing import Deferred
 
 # --- who is back ------------------------------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ def test_a_session_that_is_open_already_is_handed_out_once():
     async def story() -> list[Session]:
         host = build.host()
         opened = (await look({"alpha": deferred()}, [host], door)).opening(door)
-        return [await opened(host), await opened(host)]
+        return [await opened(host, nobody), await opened(host, nobody)]
 
     assert asyncio.run(story()) == [first, second]
 

@@ -12,14 +12,16 @@ from support.build import OLD, RUN, facts, node_event, node_plan
 from support.fake_session import FakeSession
 from support.proposals import planner_of
 from support.repository import GitFolder
+from support.tailscaled import peer
 
 from saturn_orchestrator import events
 from saturn_orchestrator.app.planning import Scope
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost
-from saturn_orchestrator.events import Request, ServiceChange
+from saturn_orchestrator.events import ImageChange, Request, ServiceChange
 from saturn_orchestrator.plan.model import Action, Change
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.host_run import Proposal
+from saturn_orchestrator.tailnet.model import Path as Way
 from saturn_orchestrator.topology.model import Git, Host
 
 FORESEEN = node_plan(changes=(ServiceChange("web", "create", ("no containers yet",)),))
@@ -55,6 +57,26 @@ def test_a_scope_says_all_that_a_run_does():
 
 def test_a_host_may_always_want_to_go_back_after_a_failure():
     assert Scope().request(build.host(rollback_on_failure=True), RUN, "saturn").rollback
+
+
+# --- the way to the host ----------------------------------------------------------------------------------------------
+
+
+def test_the_way_to_a_host_stands_in_its_plan(tmp_path):
+    first, _ = made(tmp_path)
+    pulled = ImageChange("web", "", "app:2", "", "", -1)
+    foreseen = node_plan(changes=(ServiceChange("web", "create", ("no containers yet",), images=(pulled,)),))
+    session = FakeSession([facts(revision=first), foreseen])
+    session.peer = peer("alpha", path=Way("derp", "fra"), key_expiry="2020-01-01T00:00:00Z")
+
+    found = proposed(tmp_path, session).plan
+
+    assert found.path == "DERP fra"
+    assert found.warnings[-2:] == (
+        "alpha is reached only by DERP fra, which is slow: 1 image of unknown size to pull",
+        "its tailnet key has expired",
+    )
+    assert proposed(tmp_path, FakeSession([facts(revision=first), FORESEEN])).plan.path == ""
 
 
 # --- the proposal -----------------------------------------------------------------------------------------------------

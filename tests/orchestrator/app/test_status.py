@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
+from pathlib import Path as Folder
 
 from support import build
 from support.build import facts
 from support.fake_session import FakeDoor, FakeSession
 from support.repository import GitFolder
+from support.tailscaled import FakeTailscaled, peer, tailnet
 
 from saturn_orchestrator import events
-from saturn_orchestrator.app.status import status
-from saturn_orchestrator.errors import Denied, SessionLost, Unreachable
+from saturn_orchestrator.app.status import status, surroundings
+from saturn_orchestrator.errors import Denied, OffTailnet, SessionLost, Unreachable
 from saturn_orchestrator.state.model import HostError, RunState
 from saturn_orchestrator.state.reduce import reduce_run
-from saturn_orchestrator.state.standing import Deferred, Standing
+from saturn_orchestrator.state.standing import Deferred, Standing, Surroundings
+from saturn_orchestrator.tailnet.book import AddressBook
+from saturn_orchestrator.tailnet.model import Path, Peer, Tailnet
+from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED
 
 WAITING = build.deferred()
 
@@ -37,7 +42,7 @@ class Memory:
 ORDER = (events.SessionOpened, events.HostPlanned, events.HostConfirmed)
 
 
-def standings(folder: Path, door: FakeDoor, *names: str) -> tuple[Standing, ...]:
+def standings(folder: Folder, door: FakeDoor, *names: str) -> tuple[Standing, ...]:
     hosts = [build.host(name, connect_timeout_s=0.2) for name in names]
     return asyncio.run(status(build.topology(folder, *hosts), hosts, door, Memory()))
 
@@ -134,3 +139,47 @@ def test_all_hosts_are_asked_at_once(tmp_path):
         return await status(build.topology(tmp_path, *hosts, parallel=1), hosts, door, Memory())
 
     assert [each.reachability for each in asyncio.run(story())] == ["online", "online"]
+
+
+# --- the tailnet ------------------------------------------------------------------------------------------------------
+
+
+def test_status_knows_a_peer_whether_it_is_there_or_away(tmp_path):
+    session = FakeSession([facts("here")])
+    session.peer = peer("here", path=Path("direct", "10.0.0.3:41641"))
+    away = peer("away", ("100.64.0.3",), is_online=False)
+    door = FakeDoor(here=[session], away=[OffTailnet("away is offline", code="offline")], lan=[Unreachable("no")] * 3)
+    hosts = [build.host(name, address=name, connect_timeout_s=0.2) for name in ("here", "away", "lan")]
+    book = AddressBook(FakeTailscaled(tailnet(away)))
+
+    found = asyncio.run(status(build.topology(tmp_path, *hosts), hosts, door, Memory(), book))
+
+    assert [each.peer for each in found] == [session.peer, away, None]
+    assert [each.reachability for each in found] == ["online", "offline", "unreachable"]
+
+
+def around(folder, known, *hosts):
+    return asyncio.run(surroundings(build.topology(folder, *hosts), AddressBook(FakeTailscaled(known))))
+
+
+def test_surroundings_tell_of_twins_and_strangers(tmp_path):
+    solaria = peer("solaria", ("100.64.0.3",), host_keys=("ssh-ed25519 AAAA",))
+    nas, phone = peer("nas", ("100.64.0.4",), host_keys=("ssh-ed25519 AAAA",)), peer("phone", ("100.64.0.5",))
+    hosts = [build.host("solaria", address="solaria"), build.host("gpu", address="100.64.0.3"), build.host("lan")]
+
+    found = around(tmp_path, tailnet(solaria, nas, phone), *hosts)
+
+    assert found == Surroundings(None, (("solaria", "gpu"),), ("nas",))
+
+
+def test_surroundings_tell_why_there_is_no_tailnet(tmp_path):
+    off = around(tmp_path, Tailnet("Stopped"), build.host())
+    assert (off.trouble.code, off.trouble.hint) == ("tailnet_stopped", "sudo tailscale up")
+    expiring = Tailnet("Running", own=Peer("saturn", key_expiry=f"{datetime.now(UTC) + timedelta(hours=30):%FT%TZ}"))
+    assert around(tmp_path, expiring, build.host()).trouble.message == "SATURN: its tailnet key expires in 29 h"
+
+
+def test_a_topology_that_needs_no_tailnet_hears_nothing_of_it(tmp_path):
+    assert around(tmp_path, NOT_INSTALLED, build.host()) == Surroundings()
+    assert around(tmp_path, Tailnet("Stopped"), build.host(transport="ssh")) == Surroundings()
+    assert around(tmp_path, NOT_INSTALLED, build.host(transport="tailscale")).trouble.code == "tailscale_missing"

@@ -5,6 +5,7 @@ import json
 import pytest
 from support.build import AT, deferred, plan
 from support.report_values import NEW, OLD, RUN, at, run_of
+from support.tailscaled import peer
 
 from saturn_orchestrator.errors import InventoryFinding, Unreachable
 from saturn_orchestrator.events import DeploymentFact, Facts, ImageChange, LockFact, RunFact, ServiceFact
@@ -19,7 +20,8 @@ from saturn_orchestrator.report.documents import (
 )
 from saturn_orchestrator.state.model import HostError, HostState, ServiceState, Status
 from saturn_orchestrator.state.outcome import outcome
-from saturn_orchestrator.state.standing import Standing
+from saturn_orchestrator.state.standing import Standing, Surroundings
+from saturn_orchestrator.tailnet.model import Path
 
 
 def test_run_document_of_success_and_failure():
@@ -80,6 +82,9 @@ def test_an_error_always_names_a_next_command(status):
     assert run_document(run, outcome(run))["hosts"]["vps"]["error"]["hint"].startswith("saturn ")
 
 
+PEER = peer("chelsty", path=Path("derp", "fra"), host_keys=("ssh-ed25519 AAAA",))
+
+
 def test_status_document_of_a_live_and_a_remembered_host():
     drift = ("its container caddy-1 was stopped by hand",)
     facts = Facts(
@@ -91,11 +96,17 @@ def test_status_document_of_a_live_and_a_remembered_host():
     )  # fmt: skip
     waiting = deferred(run=RUN, revision=NEW, revision_before="", services=("caddy",), scope=("caddy", "web"))
     standings = (
-        Standing("chelsty", "online", "live", at(2), facts, 3, 1),
+        Standing("chelsty", "online", "live", at(2), facts, 3, 1, peer=PEER),
         Standing("vps", "offline", "journal", error=HostError("unreachable", "offline"), deferred=waiting),
     )
-    assert status_document(standings) == {
+    around = Surroundings(HostError("tailnet_stopped", "off"), (("a", "b"),), ("nas",))
+    assert status_document(standings, around) == {
         "version": 1,
+        "tailnet": {
+            "trouble": {"code": "tailnet_stopped", "message": "off", "hint": None},
+            "twins": [["a", "b"]],
+            "strangers": ["nas"],
+        },
         "hosts": {
             "chelsty": {
                 "reachability": "online",
@@ -117,7 +128,15 @@ def test_status_document_of_a_live_and_a_remembered_host():
                     "stage": "deploy",
                     "service": "caddy",
                 },
-                "tailnet": None,
+                "tailnet": {
+                    "name": "chelsty.tail1234.ts.net",
+                    "addresses": ["100.64.0.2"],
+                    "online": True,
+                    "last_seen": None,
+                    "path": {"kind": "derp", "via": "fra"},
+                    "ssh": True,
+                    "key_expiry": None,
+                },
                 "orphans": ["old"],
                 "deployments": [{"run": RUN, "revision": OLD, "at": at(0), "services": ["caddy"]}],
                 "deferred": None,
@@ -161,7 +180,7 @@ def test_plan_document_keeps_the_order_of_the_hosts():
     change = Change("caddy", Action.RECREATE, "image", (image, ImageChange("b")), ("0.0.0.0:80->80",), downtime=True)
     plan = HostPlan(
         "vps", OLD, NEW, "main", "Caddy 2.9", 1, (change,), steps=(Step(NEW, "Ada", "Caddy 2.9"),), digest="d1",
-        is_foreseen=True, orphans=("old",), sent=740,
+        is_foreseen=True, orphans=("old",), sent=740, path="DERP fra",
     )  # fmt: skip
     other = HostPlan("chelsty", NEW, NEW, "main", "", 0, (), ("restarting",), "deploy")
     prospects = (
@@ -215,6 +234,7 @@ def test_plan_document_keeps_the_order_of_the_hosts():
                 ],
                 "orphans": ["old"],
                 "sent_bytes": 740,
+                "path": "DERP fra",
                 "warnings": [],
                 "has_changes": True,
                 "diff": "+one\n",
@@ -241,7 +261,7 @@ def test_plan_document_keeps_the_order_of_the_hosts():
 
 NO_PLAN = {
     "revision_before": None, "revision_after": None, "branch": None, "subject": None, "commits": None, "steps": [],
-    "digest": None, "is_foreseen": False, "resume_stage": None, "changes": [], "orphans": [], "sent_bytes": 0,
+    "digest": None, "is_foreseen": False, "resume_stage": None, "changes": [], "orphans": [], "sent_bytes": 0, "path": None,
     "warnings": [], "diff": None, "error": None,
 }  # fmt: skip
 

@@ -3,11 +3,13 @@ from __future__ import annotations
 import pytest
 from support.build import deferred
 from support.report_values import NEW, OLD, RUN, at, shown
+from support.tailscaled import peer
 
 from saturn_orchestrator.events import Facts, LockFact, Problem, RunFact, ServiceFact
 from saturn_orchestrator.report.status_view import status_table
 from saturn_orchestrator.state.model import HostError
-from saturn_orchestrator.state.standing import Standing
+from saturn_orchestrator.state.standing import Standing, Surroundings
+from saturn_orchestrator.tailnet.model import Path
 
 
 def later() -> str:
@@ -27,7 +29,7 @@ def facts(**fields) -> Facts:
 
 
 def text_of(*standings: Standing, width: int = 120) -> str:
-    return shown(status_table(standings, later), width=width)
+    return shown(status_table(standings, clock=later), width=width)
 
 
 LOCK = LockFact(RUN, "ada", "saturn", at(0), 12, "deploy", "zigbee2mqtt")
@@ -220,4 +222,63 @@ def test_what_waits_for_a_host_says_for_how_long(expires_at, until):
             "  --> chelsty\n"
             "  help: saturn catch-up --hosts chelsty"
         ),
+    ]
+
+
+# --- the tailnet ------------------------------------------------------------------------------------------------------
+
+
+def test_the_path_is_a_column_where_a_host_has_one():
+    standings = (
+        Standing(
+            "chelsty", "online", facts=facts(services=()), behind=0, peer=peer("chelsty", path=Path("derp", "fra"))
+        ),
+        Standing("saturn", "online", facts=facts(services=()), behind=0, peer=peer("saturn", is_self=True)),
+        Standing("solaria", "online", facts=facts(services=()), behind=0, peer=peer("solaria")),
+        Standing("vps", "online", facts=facts(services=()), behind=0),
+    )
+
+    lines = text_of(*standings, width=140).splitlines()
+
+    column = lines[0].index("path")
+    assert [line[column : column + 13].strip() for line in lines[1:5]] == ["DERP fra", "this machine", "not known", "-"]
+    assert "path" not in text_of(standings[-1], width=140)
+
+
+def test_a_host_that_the_tailnet_calls_offline_is_no_error():
+    error = HostError("offline", "chelsty is offline, last seen 3 h ago", "saturn deploy --hosts chelsty")
+
+    assert blocks_of(Standing("chelsty", "offline", error=error, peer=peer("chelsty", is_online=False))) == [
+        ("note[offline]: chelsty is offline, last seen 3 h ago\n  --> chelsty\n  help: saturn deploy --hosts chelsty")
+    ]
+
+
+def test_a_key_that_expires_soon_is_said_before_nobody_can_log_in():
+    soon = Standing("chelsty", "online", facts=facts(), behind=0, peer=peer("chelsty", key_expiry=at(0, minute=50)))
+
+    assert blocks_of(soon) == [
+        (
+            "warning[tailnet_key_expiring]: chelsty: its tailnet key expires in 10 min\n"
+            "  --> chelsty\n"
+            "  help: renew it, or switch its expiry off, under Machines in the admin console"
+        )
+    ]
+
+
+def test_what_the_tailnet_tells_beside_the_hosts_stands_below():
+    around = Surroundings(
+        HostError("tailnet_stopped", "tailscale is switched off on SATURN", "sudo tailscale up"),
+        (("gpu", "solaria"),),
+        tuple(f"m{number}" for number in range(9)),
+    )
+
+    text = shown(status_table((Standing("vps", "online", facts=facts(), behind=0),), around, later), width=120)
+
+    assert text.split("\n\n")[1:-1] == [
+        "warning[tailnet_stopped]: tailscale is switched off on SATURN\n  help: sudo tailscale up",
+        (
+            "warning[tailnet_twins]: gpu and solaria are one and the same machine on the tailnet\n"
+            "  help: keep one of them in the topology"
+        ),
+        "note[tailnet_strangers]: on the tailnet with Tailscale SSH, and in no topology: m0, m1, m2, m3, m4, m5, m6, m7 …",
     ]

@@ -6,15 +6,15 @@ import sys
 
 import pytest
 from support import build
+from support.ssh_server import opened_ssh
 
 from saturn_orchestrator.errors import HostKeyRejected
-from saturn_orchestrator.session.dial import open_session
 from saturn_orchestrator.session.stream import Conversation
 
 
 def test_a_local_host_needs_no_ssh(tmp_path):
     async def story() -> None:
-        session = await open_session(build.host(transport="local", root=str(tmp_path)))
+        session = await opened_ssh(build.host(transport="local", root=str(tmp_path)))
         await session.close()
 
         assert isinstance(session, Conversation)
@@ -22,10 +22,10 @@ def test_a_local_host_needs_no_ssh(tmp_path):
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("transport", ["auto", "ssh", "tailscale"])
+@pytest.mark.parametrize("transport", ["auto", "ssh"])
 def test_every_other_host_is_dialled_over_ssh_with_its_key_verified(transport):
     with pytest.raises(HostKeyRejected):
-        asyncio.run(open_session(build.host(transport=transport)))
+        asyncio.run(opened_ssh(build.host(transport=transport)))
 
 
 def test_asyncssh_is_not_imported_before_a_host_is_dialled():

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 from support.build import RUN
-from support.ssh_server import SshServer, new_identity, ssh_server, tcp_server
+from support.ssh_server import SshServer, new_identity, opened_ssh, ssh_server, tcp_server
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import (
@@ -25,7 +25,7 @@ from saturn_orchestrator.errors import (
 )
 from saturn_orchestrator.events import Request
 from saturn_orchestrator.plan.order import node_order
-from saturn_orchestrator.session.ssh import SshChannel, open_ssh
+from saturn_orchestrator.session.ssh import SshChannel
 from saturn_orchestrator.topology.model import Host
 
 PYTHON36 = Path.home() / ".pyenv" / "versions" / "3.6.15" / "bin" / "python3.6"
@@ -41,12 +41,12 @@ def asked(host: Host) -> Request:
 
 async def error_of_opening(host: Host) -> SaturnError:
     with pytest.raises(SaturnError) as caught:
-        await open_ssh(host)
+        await opened_ssh(host)
     return caught.value
 
 
 async def error_of_asking(host: Host) -> tuple[SaturnError, list[events.Line]]:
-    session = await open_ssh(host)
+    session = await opened_ssh(host)
     lines = []
     try:
         with pytest.raises(SaturnError) as caught:
@@ -133,7 +133,7 @@ def test_a_host_key_may_stand_under_the_hosts_own_name(tmp_path):
             known_hosts = tmp_path / "known_hosts"
             known_hosts.write_bytes(f"[alpha]:{server.port} ".encode() + server.host_key.export_public_key())
 
-            await (await open_ssh(host)).close()
+            await (await opened_ssh(host)).close()
 
     asyncio.run(story())
 
@@ -265,13 +265,6 @@ def test_something_that_speaks_no_ssh_is_an_ssh_failure(tmp_path):
     asyncio.run(story())
 
 
-def test_a_jump_host_is_refused_before_anything_is_dialled(tmp_path):
-    async def story() -> None:
-        assert (await error_of_opening(await at(1, tmp_path, jump="gate"))).code == "jump_unsupported"
-
-    asyncio.run(story())
-
-
 def test_opening_that_is_called_off_leaves_no_connection(tmp_path):
     async def story() -> None:
         opened, closed = asyncio.Event(), asyncio.Event()
@@ -293,7 +286,7 @@ def test_opening_that_is_called_off_leaves_no_connection(tmp_path):
             server_host_keys=[host_key],
             authorized_client_keys=str(tmp_path / "authorized_keys"),
         )
-        opening = asyncio.create_task(open_ssh(SshServer(server.get_port(), tmp_path, host_key).host()))
+        opening = asyncio.create_task(opened_ssh(SshServer(server.get_port(), tmp_path, host_key).host()))
         await opened.wait()
 
         opening.cancel()
@@ -338,7 +331,7 @@ def test_login_noise_is_no_answer(tmp_path):
         noise = "echo Welcome; echo '[STRUCT] {}'; echo 'no marker yet'; "
         async with ssh_server(tmp_path, rewritten=lambda command: noise + command) as server:
             host = server.host()
-            session = await open_ssh(host)
+            session = await opened_ssh(host)
             lines = [line async for line in session.ask(asked(host))]
             await session.close()
 
@@ -376,7 +369,7 @@ def test_a_server_that_dies_in_an_answer_is_a_lost_session(tmp_path):
     async def story() -> None:
         async with ssh_server(tmp_path, rewritten=lambda _: "echo '[SATURN] have'; echo begun; cat") as server:
             host = server.host()
-            session = await open_ssh(host)
+            session = await opened_ssh(host)
             answer = session.ask(asked(host))
             assert await anext(answer) == events.LogLine("begun")
 
@@ -410,7 +403,7 @@ def test_a_flood_without_a_line_end_does_not_fill_the_memory_and_is_left(tmp_pat
 def test_a_session_may_be_closed_twice(tmp_path):
     async def story() -> None:
         async with ssh_server(tmp_path) as server:
-            session = await open_ssh(server.host())
+            session = await opened_ssh(server.host())
 
             await session.close()
             await session.close()

@@ -1,0 +1,33 @@
+"""The verbs that ask the nodes something, wired: one switchboard for the command, and a word of what makes one wait."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from saturn_orchestrator.events import SessionWaiting
+from saturn_orchestrator.report.lines import waiting_line
+from saturn_orchestrator.report.style import console, show
+from saturn_orchestrator.session.dial import Announce, Switchboard
+from saturn_orchestrator.topology.model import Topology
+
+T = TypeVar("T")
+
+
+def _announce(host: str, event: SessionWaiting) -> None:
+    """What keeps a person waiting, as a line on standard error."""
+    show(console(sys.stderr), waiting_line(host, event))
+
+
+def dialled(
+    topology: Topology, work: Callable[[Switchboard], Awaitable[T]], announce: Announce | None = _announce
+) -> T:
+    """What comes of the work, which opens its sessions by the switchboard. announce: None where events say it."""
+
+    async def done() -> T:
+        async with Switchboard(topology.hosts, announce) as switchboard:
+            return await work(switchboard)
+
+    return asyncio.run(done())

@@ -1,0 +1,10 @@
+"""SSH by asyncssh, and the only place that knows it: strict host keys, one connection, one exec.
+
+Nothing of asyncssh leaves this package, and its errors are translated once, in failure.py.
+"""
+
+from saturn_orchestrator.session.ssh.channel import SshChannel
+from saturn_orchestrator.session.ssh.jump import Jumps
+from saturn_orchestrator.session.ssh.opening import Dial, Line, open_ssh
+
+__all__ = ["Dial", "Jumps", "Line", "SshChannel", "open_ssh"]

@@ -1,0 +1,164 @@
+"""From a route to a session: whose turn it is, the login, the one exec, and what is tried twice."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncssh
+
+from saturn_orchestrator.errors import SessionError
+from saturn_orchestrator.events import SessionWaiting, now
+from saturn_orchestrator.session.approval import Approvals, Turn
+from saturn_orchestrator.session.base import Sighting, Tell, patient
+from saturn_orchestrator.session.payload import bootstrap_command, payload
+from saturn_orchestrator.session.route import Route
+from saturn_orchestrator.session.ssh.channel import SshChannel
+from saturn_orchestrator.session.ssh.client import APPROVAL_S, Client
+from saturn_orchestrator.session.ssh.failure import session_error
+from saturn_orchestrator.session.ssh.keys import identities, trusted_keys
+from saturn_orchestrator.session.stream import Conversation
+
+KEEPALIVE_S = 15
+KEEPALIVE_COUNT = 3
+"""A silent link is given up after 45 s; asyncssh's own default is never."""
+
+# curve25519 first: its exchange fits one MTU, which mlkem768's does not.
+_NARROW_KEX: tuple[str, ...] = ("curve25519-sha256", "curve25519-sha256@libssh.org")
+_KEX: tuple[str, ...] = (*_NARROW_KEX, "ecdh-sha2-nistp256", "mlkem768x25519-sha256")
+_CIPHERS = ("aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
+
+Line = socket.socket | asyncssh.SSHClientConnection | None
+"""What an SSH connection goes over: a socket that stands, a connection to the machine to go through, or nothing yet."""
+
+Dial = Callable[[Tell], Awaitable[Line]]
+"""Makes the line. Raises OSError or SessionError."""
+
+
+async def open_ssh(
+    route: Route, approvals: Approvals, dial: Dial, tell: Tell, sighting: Sighting | None = None
+) -> Conversation:
+    """A session with a host over SSH. sighting: of its peer, for whoever asks the session.
+
+    Raises:
+        SessionError: see errors.py; the connection is closed then.
+    """
+    host = route.host
+    login = Login(route, approvals, dial)
+    connection: asyncssh.SSHClientConnection | None = None
+    is_open = False
+    try:
+        async with patient(host.ssh.connect_timeout_s, tell) as told:
+            connection = await login.connection(told)
+            command = shlex.join(bootstrap_command(host.root, become=host.become))
+            channel = SshChannel(connection)
+            await connection.create_session(lambda: channel, command, encoding=None)
+            is_open = True
+    except (OSError, asyncssh.Error) as error:
+        raise login.failure(error) from error
+    finally:
+        if connection and not is_open:  # also when the caller's own deadline cancelled us here
+            connection.abort()
+    return Conversation(host.name, channel, payload(), sighting)
+
+
+class Login:
+    """One host's way in."""
+
+    def __init__(self, route: Route, approvals: Approvals, dial: Dial) -> None:
+        """Nothing is dialled yet."""
+        self._route = route
+        self._approvals = approvals
+        self._dial = dial
+        self._keys = trusted_keys(route)
+        self._identities = identities(route)
+        self._client: Client | None = None
+
+    async def connection(self, tell: Tell) -> asyncssh.SSHClientConnection:
+        """A connection that is logged in.
+
+        Raises:
+            OSError, asyncssh.Error: see `failure`.
+            SessionError: what the dialling found out.
+        """
+        kex = _KEX
+        while True:
+            line = await self._dial(tell)
+            try:
+                turn = await self._turn(tell)
+            except BaseException:
+                _hang_up(line)
+                raise
+            client = self._client = Client(self._route, tell, self._approvals, turn)
+            is_let_in = False
+            try:
+                connection = await _connected(line, self._route, self._options(client, kex))
+                is_let_in = True
+            except (OSError, asyncssh.Error):
+                if turn and turn.is_void:
+                    continue
+                if not client.is_stalled or kex == _NARROW_KEX:
+                    raise
+                kex = _NARROW_KEX
+                words = "the key exchange stalled; once more with a smaller one (is an MTU on the way too small?)"
+                tell(SessionWaiting(now(), "key_exchange", words, patience_s=self._route.host.ssh.connect_timeout_s))
+            else:
+                return connection
+            finally:
+                if turn:
+                    self._approvals.over(turn, is_let_in=is_let_in)
+
+    def failure(self, error: Exception) -> SessionError:
+        """Why there is no session."""
+        client = self._client or Client(self._route, lambda _: None, self._approvals, None)
+        return session_error(error, self._route, client, self._keys)
+
+    async def _turn(self, tell: Tell) -> Turn | None:
+        """Only Tailscale SSH asks for approvals."""
+        peer = self._route.peer
+        if not (peer and peer.has_tailscale_ssh):
+            return None
+
+        def waits(first: str) -> None:
+            words = f"waits: {first} needs approval first"
+            tell(SessionWaiting(now(), "turn", words, patience_s=APPROVAL_S))
+
+        return await self._approvals.turn(self._route.host.name, waits)
+
+    def _options(self, client: Client, kex: tuple[str, ...]) -> dict[str, Any]:
+        return {
+            "client_factory": lambda: client,
+            "username": self._route.host.ssh.user,
+            "client_keys": self._identities,
+            "known_hosts": self._keys.explicit,
+            "host_key_alias": self._route.peer.dns_name or None if self._route.peer else None,
+            "config": None,
+            "agent_path": os.environ.get("SSH_AUTH_SOCK"),
+            "kex_algs": kex,
+            "encryption_algs": _CIPHERS,
+            "compression_algs": None,
+            "preferred_auth": "publickey",
+            "password_auth": False,
+            "kbdint_auth": False,
+            "gss_auth": False,
+            "gss_kex": False,
+            "x509_trusted_certs": None,
+            "keepalive_interval": KEEPALIVE_S,
+            "keepalive_count_max": KEEPALIVE_COUNT,
+            "login_timeout": 0,  # the deadline is ours, so that an approval may take its time
+            "connect_timeout": None,
+        }
+
+
+async def _connected(line: Line, route: Route, options: dict[str, Any]) -> asyncssh.SSHClientConnection:
+    over = {"sock": line} if isinstance(line, socket.socket) else {"tunnel": line} if line else {}
+    return await asyncssh.connect(route.address, route.host.ssh.port, **over, **options)
+
+
+def _hang_up(line: Line) -> None:
+    """A socket is ours until asyncssh has it; a connection to go through is shared, and stays."""
+    if isinstance(line, socket.socket):
+        line.close()

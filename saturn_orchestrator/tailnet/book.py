@@ -1,0 +1,30 @@
+"""The address book of one command: tailscaled is asked once, when the first host needs it, and never again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from saturn_orchestrator.tailnet.daemon import LocalDaemon, Tailscaled
+from saturn_orchestrator.tailnet.model import Peer, Tailnet
+from saturn_orchestrator.tailnet.trouble import Trouble
+
+
+class AddressBook:
+    """What the tailnet knew when this command began."""
+
+    def __init__(self, daemon: Tailscaled | None = None) -> None:
+        """Nobody is asked yet. daemon: this machine's unless told."""
+        self.daemon = daemon or LocalDaemon.found()
+        self._asking: asyncio.Task[Tailnet | Trouble] | None = None
+
+    async def tailnet(self) -> Tailnet | Trouble:
+        """The tailnet, or why there is none."""
+        if self._asking is None:
+            self._asking = asyncio.create_task(self.daemon.status())
+        return await asyncio.shield(self._asking)  # a host that is given up must not take the answer from the others
+
+    async def peers(self, address: str) -> Sequence[Peer]:
+        """Those that an address means; nobody where there is no tailnet."""
+        known = await self.tailnet()
+        return known.called(address) if isinstance(known, Tailnet) else ()
