@@ -9,6 +9,7 @@ from saturn_orchestrator.plan.way import LARGE, way_warnings
 from saturn_orchestrator.tailnet.model import Path
 
 DERP = Path("derp", "fra")
+SLOW = "alpha is reached only by DERP fra, which is slow"
 
 
 def pulling(*images: ImageChange, sent: int = 0) -> HostPlan:
@@ -28,13 +29,11 @@ def image(name: str, size: int, after_id: str = "") -> ImageChange:
         ("stable", Path("direct", "10.0.0.3:41641"), ()),
         ("intermittent", Path("peer_relay", "10.0.0.9:7777:vni:1"), ()),
         ("metered", Path(), ("the link of alpha is metered: up to 480 MB to pull",)),
-        ("stable", DERP, ("alpha is reached only by DERP fra, which is slow: up to 480 MB to pull",)),
+        ("stable", DERP, (f"{SLOW}: up to 480 MB to pull",)),
         (
             "metered",
             DERP,
-            (
-                "the link of alpha is metered and alpha is reached only by DERP fra, which is slow: up to 480 MB to pull",
-            ),
+            (f"the link of alpha is metered and {SLOW}: up to 480 MB to pull",),
         ),
     ],
 )

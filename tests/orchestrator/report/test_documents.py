@@ -261,8 +261,8 @@ def test_plan_document_keeps_the_order_of_the_hosts():
 
 NO_PLAN = {
     "revision_before": None, "revision_after": None, "branch": None, "subject": None, "commits": None, "steps": [],
-    "digest": None, "is_foreseen": False, "resume_stage": None, "changes": [], "orphans": [], "sent_bytes": 0, "path": None,
-    "warnings": [], "diff": None, "error": None,
+    "digest": None, "is_foreseen": False, "resume_stage": None, "changes": [], "orphans": [], "sent_bytes": 0,
+    "path": None, "warnings": [], "diff": None, "error": None,
 }  # fmt: skip
 
 
