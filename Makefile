@@ -10,10 +10,10 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check test test-unit demo bench clean
+.PHONY: help venv check test test-unit test-tailnet demo bench clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-19s %s\n", $$1, $$2 }'
 
 venv: $(STAMP) ## make .venv with saturn and its development tools
 
@@ -29,14 +29,17 @@ check: $(STAMP) ## style, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: $(STAMP) ## every test; as root on Debian this installs what the end-to-end tests need
+test: $(STAMP) ## every test but test-tailnet; as root on Debian this installs what the end-to-end tests need
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(FLEET) install; else $(FLEET) missing; fi \
 		|| echo "Without it the end-to-end tests are skipped, or fail where CI=true or SATURN_E2E=required."
-	@$(BIN)/pytest -m 'not e2e' --numprocesses $(JOBS)
-	@$(BIN)/pytest -m e2e
+	@$(BIN)/pytest -m 'not e2e and not tailnet' --numprocesses $(JOBS)
+	@$(BIN)/pytest -m e2e --numprocesses $(JOBS) --dist loadfile
 
 test-unit: $(STAMP) ## every test but the end-to-end ones
-	@$(BIN)/pytest -m 'not e2e' --numprocesses $(JOBS)
+	@$(BIN)/pytest -m 'not e2e and not tailnet' --numprocesses $(JOBS)
+
+test-tailnet: $(STAMP) ## a real tailnet; needs what `make test` needs, and tailscale, tailscaled and headscale
+	@SATURN_TAILNET=required $(BIN)/pytest -m tailnet
 
 demo: $(STAMP) ## saturn at work, without any host
 	@$(BIN)/saturn demo

@@ -14,8 +14,8 @@
       DemoFailed                 1    an act of `saturn demo` did not end as it should
       Interrupted              130    Ctrl-C
 
-Foreign errors are translated where they enter: asyncssh's in session/ssh.py, pydantic's and yaml's in topology/load.py,
-git's in repository/. cli/main.py is the only place that catches a SaturnError to print it.
+Foreign errors are translated where they enter: asyncssh's in session/ssh/failure.py, pydantic's and yaml's in
+topology/load.py, git's in repository/. cli/main.py is the only place that catches a SaturnError to print it.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ _TABLE_CODE = re.compile(r"^\| `([a-z0-9_]+)` \|", re.MULTILINE)
 POSITIONS = {
     "NodeError": 0, "Blocked": 0, "Cancelled": 0, "Violation": 0, "Problem": 0, "HostError": 0,
     "problem_block": 0, "failure": 1, "Verdict": 2, "_lose": 0, "leave": 0, "HostFailed": 1,
+    "Trouble": 0,
 }  # fmt: skip
 """Where a code stands among the arguments of a call that takes one without `code=`."""
 

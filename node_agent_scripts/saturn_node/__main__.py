@@ -98,6 +98,7 @@ def _deploy(place: Place, rest: tuple[str, ...]) -> int:
         "restore": "",
         "prefetch": False,
         "failing": (),
+        "attended": True,
     }
     os.makedirs(place.paths.run(run))
     request = Request(**order)

@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import IO, Any, Callable, NamedTuple, Tuple
 
-from . import compose, diagnostics, facts, health, launch, lock, plan, state, supply, wire
+from . import acknowledgement, compose, diagnostics, facts, health, launch, lock, plan, state, supply, wire
 from .errors import NodeError
 from .follower import Follower, is_begun
 from .lines import LineReader
@@ -113,6 +113,8 @@ def _understood(line: str) -> Request:
         raise NodeError("bad_request", f"unknown verb {request.verb!r}", UPGRADE)
     if os.path.basename(request.run) != request.run or request.run.startswith("."):
         raise NodeError("bad_request", f"{request.run!r} is not a run id", "saturn status")
+    if os.path.basename(request.service) != request.service:
+        raise NodeError("bad_request", f"{request.service!r} is not a service", "saturn status")
     return request
 
 
@@ -276,7 +278,7 @@ def _content(path: str) -> bytes:
 
 
 def _listen(reader: LineReader, paths: Paths, seconds: float) -> bool:
-    """Wait a moment for the controller, who may cancel; False once it has hung up."""
+    """Wait a moment for the controller, who may cancel or acknowledge; False once it has hung up."""
     line = reader.next_line(seconds)
     if line is not None:
         try:
@@ -285,6 +287,8 @@ def _listen(reader: LineReader, paths: Paths, seconds: float) -> bool:
             return True  # in the middle of a run's events there is no place for an answer
         if asked.verb == "cancel":
             cancel(paths, asked.run)
+        elif asked.verb == "ack":
+            acknowledgement.hand_over(paths, asked)
     return not reader.ended
 
 
@@ -332,6 +336,14 @@ def _cancel(request: Request, _reader: LineReader, executor: Executor) -> None:
     sink.send(Goodbye, outcome="success")
 
 
+def _ack(request: Request, _reader: LineReader, executor: Executor) -> None:
+    """An acknowledgement that comes while nobody follows the run on this line."""
+    if not acknowledgement.hand_over(Paths(request.node.root), request):
+        message = f"run {request.run} is not at work on this node"
+        raise NodeError("not_running", message, f"saturn status --hosts {request.node.host}")
+    _greet(request, executor).send(Goodbye, outcome="success")
+
+
 def _diagnose(request: Request, _reader: LineReader, executor: Executor) -> None:
     paths = Paths(request.node.root)
     redactor = node_redactor(paths.config)
@@ -355,4 +367,12 @@ def parts(text: str) -> list[str]:
 
 
 _NO_REQUEST = Request("", "", NodeOrder("", "", "", "", ""))
-_VERBS: Any = {"facts": _facts, "plan": _plan, "run": _run, "follow": _follow, "diagnose": _diagnose, "cancel": _cancel}
+_VERBS: Any = {
+    "facts": _facts,
+    "plan": _plan,
+    "run": _run,
+    "follow": _follow,
+    "diagnose": _diagnose,
+    "cancel": _cancel,
+    "ack": _ack,
+}

@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from . import blueprint, compose, git, plan, proc, state
+from . import acknowledgement, blueprint, compose, git, plan, proc, state
 from .compose import Container, Project
 from .errors import Cancelled, NodeError
 from .log import now_at
@@ -201,18 +201,22 @@ def _throttled(task: Task, service: str) -> Callable[[str], None]:
 
 def _bring_up(task: Task, service: ServiceOrder, images: tuple[str, ...], completed: tuple[str, ...]) -> None:
     began = time.monotonic()
+    is_touched = service.name in task.trail.touched
     task.sink.send(ServiceStarted, service=service.name)
     try:
         before = compose.containers(task.order, service.name)
         task.trail.touched.add(service.name)
-        after = up(task, service, before, images)
+        if service.connectivity:
+            after = acknowledgement.bring_up(task, service, before, lambda: up(task, service, before, images))
+        else:
+            after = up(task, service, before, images)
     except Cancelled:
         raise
     except NodeError as error:
         _report(task, error, service.name)
         raise
     is_same = compose.signature(before) == compose.signature(after)
-    if is_same:
+    if is_same and not is_touched:
         task.trail.touched.discard(service.name)
     request = task.request
     state.write_progress(task.paths, Progress(request.run, request.revision, (*completed, service.name)))

@@ -40,6 +40,7 @@ class Follower:
         self._offset = 0
         self._boot = ""
         self._last = b"{}"
+        self._question = b""
         self._stage = ""
         self._spoke_at = time.monotonic()
         self.seq = 0
@@ -51,6 +52,7 @@ class Follower:
         while not self.ended:
             if self._step():
                 continue
+            self._ask_again()
             if not self._offset and time.monotonic() - began > self._begin_s():
                 self._close_unbegun()
             elif self._offset and not lock.is_held(self._file):
@@ -91,8 +93,18 @@ class Follower:
             self._boot = str(_object(line).get("boot", ""))
         if b'"type":"stage_started"' in line:
             self._stage = str(_object(line).get("stage", ""))
+        if line.endswith(b'"type":"ack_needed"}'):
+            self._question = line if self.seq <= self._request.after else b""
+        elif line.endswith((b'"type":"acknowledged"}', b'"type":"stage_failed"}')):
+            self._question = b""
         if line.endswith(b'"type":"goodbye"}'):
             self.ended = True
+
+    def _ask_again(self) -> None:
+        """Repeat an `ack_needed` that the reader has had and nobody answered: the answer must come over this line."""
+        line, self._question = self._question, b""
+        if line and lock.is_held(self._file):
+            self._write(line)
 
     def _beat(self) -> None:
         if time.monotonic() - self._spoke_at >= HEARTBEAT_S:

@@ -23,6 +23,9 @@ CHATTER_MAX = 20_000
 CHATTER_BYTES = 8 * 1024 * 1024
 """What a run may keep of its commands' output; events that move its state are never left out."""
 
+_DURABLE = frozenset({"hello", "goodbye", "service_finished", "ack_needed", "acknowledged"})
+"""What is on the disk before the run goes on, beside the edges of a stage."""
+
 RESERVE = 256 * 1024
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -39,6 +42,8 @@ _SENTENCES = {
     "plan": "plan {digest}",
     "service_verified": "{health}",
     "service_failed": "FAILED ({code}): {message}",
+    "ack_needed": "carries the connection: acknowledge within {timeout_s:g} s",
+    "acknowledged": "acknowledged by {by}",
     "finding": "{severity} {code}: {message}",
     "progress": "{text}",
     "log": "{text}",
@@ -190,12 +195,12 @@ class RunLog:
         self._is_told = False
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Append one event to both files; on the disk at the edges of a stage and at the end."""
+        """Append one event to both files; on the disk at the edges of a stage, at the end, and see _DURABLE."""
         line = wire.encode(dict(record))
         human = "\n".join(human_lines(record))
         self._append(self._events, (line + "\n").encode())
         self._append_log(f"{human}\n{wire.PREFIX}{line}\n")
-        if str(record["type"]).startswith("stage_") or record["type"] in ("hello", "goodbye", "service_finished"):
+        if str(record["type"]).startswith("stage_") or record["type"] in _DURABLE:
             os.fsync(self._events)
             os.fsync(self._log)
 

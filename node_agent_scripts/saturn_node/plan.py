@@ -106,6 +106,7 @@ def made(request: Request, bundle: str) -> dict[str, Any]:
     ]
     if order.pull == "always" and not request.restore:
         changes = [_pulled_anew(each) for each in changes]
+    changes = [_asked_again(each) if state.is_unacknowledged(paths, each.service) else each for each in changes]
     if request.prune:
         changes += [_removal(name, containers) for name in orphans(order, containers)]
     return {**fields, "is_foreseen": True, "changes": bounded(changes)}
@@ -127,6 +128,13 @@ def _pulled_anew(change: ServiceChange) -> ServiceChange:
     if change.action != "unchanged":
         return change
     return replace(change, reasons=("unless the pull brings another image",))
+
+
+def _asked_again(change: ServiceChange) -> ServiceChange:
+    """What is said of a service that stays as it is, though its last change waits for an acknowledgement."""
+    if change.action != "unchanged":
+        return change
+    return replace(change, reasons=("nobody has acknowledged its last change",))
 
 
 def _removal(name: str, containers: Sequence[Container]) -> ServiceChange:

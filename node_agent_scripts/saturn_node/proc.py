@@ -11,7 +11,8 @@ import signal
 import subprocess
 import time
 from collections import deque
-from typing import Callable, Mapping, NamedTuple, Sequence
+from contextlib import contextmanager
+from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from .errors import Cancelled, NodeError
 from .lines import LineSplitter
@@ -90,6 +91,16 @@ def check_interrupted() -> None:
     """Raise Cancelled once `interrupt` was called."""
     if _Interruption.requested:
         raise Cancelled("cancelled", "the run was told to stop at once", "saturn deploy --resume")
+
+
+@contextmanager
+def past_interruption() -> Iterator[None]:
+    """What must be done although `interrupt` was called. A call within ends that, too."""
+    earlier, _Interruption.requested = _Interruption.requested, False
+    try:
+        yield
+    finally:
+        _Interruption.requested = _Interruption.requested or earlier
 
 
 def pause(seconds: float) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Sequence
 
 from . import checkout, compose, deployment, health, stages, state
+from .compose import Container
 from .errors import Cancelled, NodeError
 from .task import Task, Trail
 from .wire import ServiceFailed, ServiceFinished, ServiceOrder, ServiceStarted, StageFinished, StageStarted
@@ -37,7 +39,8 @@ def go_back(task: Task) -> None:
     task.sink.send(StageStarted)
     try:
         stages.tell_reached(task, checkout.go_back(task.order, former.revision))
-        then = task._replace(request=replace(task.request, revision=former.revision), trail=Trail(former.images))
+        trail = Trail(former.images, task.trail.unacknowledged)
+        then = task._replace(request=replace(task.request, revision=former.revision), trail=trail)
         restored = []
         for service in reversed(deployment.in_dependency_order(task.order.services)):
             if service.name in touched:
@@ -65,6 +68,9 @@ def _returned(task: Task, service: ServiceOrder, *, is_new: bool) -> list[Servic
             before = compose.containers(task.order, service.name)
             after = deployment.up(task, service, before, images)
             status = "unchanged" if compose.signature(before) == compose.signature(after) else "restored"
+            if status == "unchanged" and service.name == task.trail.unacknowledged:
+                _check_former(task, service.name, after)
+            state.forget_unacknowledged(task.paths, service.name)
     except Cancelled:
         raise
     except NodeError as error:
@@ -72,3 +78,11 @@ def _returned(task: Task, service: ServiceOrder, *, is_new: bool) -> list[Servic
         raise
     task.sink.send(ServiceFinished, service=service.name, status=status, duration_s=round(time.monotonic() - began, 3))
     return [] if is_new else [service]
+
+
+def _check_former(task: Task, service: str, containers: Sequence[Container]) -> None:
+    """Refuse to call a service restored that nothing was done to, and that is not what it was."""
+    known = task.trail.pins.get(service, {})
+    if any(known.get(each.service, {}).get("hash") != each.hash for each in containers):
+        message = f"{service} stays as the run made it: what changed lies in its .env or override on this node"
+        raise NodeError("rollback_failed", message, f"saturn diagnose --hosts {task.order.host}", service)

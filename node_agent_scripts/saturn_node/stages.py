@@ -37,6 +37,9 @@ def walk(task: Task) -> None:
     """Walk from prepare to complete. A NodeError leaves the stage in hand in `current_stage`, without its marker."""
     earlier = _resumption(task)
     task.trail.touched.update(earlier.progress.completed)
+    task.trail.touched.update(
+        each.name for each in task.order.services if state.is_unacknowledged(task.paths, each.name)
+    )
     for stage in STAGES:
         task.check_cancelled()
         task.sink.stage = stage

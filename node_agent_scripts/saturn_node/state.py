@@ -83,6 +83,10 @@ class Paths(NamedTuple):
         """What the last deploy of a service left behind."""
         return os.path.join(self.state, "services", service + ".json")
 
+    def unacknowledged(self, service: str) -> str:
+        """The file that stands while a service that carries the connection was touched and not acknowledged since."""
+        return os.path.join(self.state, "services", service + ".unacknowledged")
+
     def folders(self) -> tuple[str, ...]:
         """Every folder that a run needs, parents first."""
         return (
@@ -282,7 +286,25 @@ def write_record(paths: Paths, service: str, record: ServiceRecord) -> None:
 def forget_record(paths: Paths, service: str) -> None:
     """The service is on the node no more."""
     _unlink(paths.record(service))
+    _unlink(paths.unacknowledged(service))
     sync_folder(os.path.dirname(paths.record(service)))
+
+
+def is_unacknowledged(paths: Paths, service: str) -> bool:
+    """Whether the service carries the connection, a run may have touched it, and nobody acknowledged it since."""
+    return os.path.exists(paths.unacknowledged(service))
+
+
+def write_unacknowledged(paths: Paths, service: str, run: str) -> None:
+    """Remember that, before the service is touched."""
+    write_text(paths.unacknowledged(service), run)
+
+
+def forget_unacknowledged(paths: Paths, service: str) -> None:
+    """It is acknowledged, was not touched after all, or is back at what it was."""
+    if is_unacknowledged(paths, service):
+        _unlink(paths.unacknowledged(service))
+        sync_folder(os.path.dirname(paths.unacknowledged(service)))
 
 
 def recorded_services(paths: Paths) -> tuple[str, ...]:

@@ -17,11 +17,16 @@ class Trail:
 
     touched: services whose containers may have moved since the last deployment that was completed, by this run or by
     the one that it resumes. pins: images that services shall have again, by service and compose service.
+    unacknowledged: the service that carries the connection, was touched by this run, and waits for its acknowledgement;
+    "" for none.
     """
 
-    def __init__(self, pins: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None) -> None:
+    def __init__(
+        self, pins: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None, unacknowledged: str = ""
+    ) -> None:
         self.touched: set[str] = set()
         self.pins = pins or {}
+        self.unacknowledged = unacknowledged
 
 
 class Task(NamedTuple):
@@ -39,9 +44,12 @@ class Task(NamedTuple):
         return self.request.node
 
     def check_cancelled(self) -> None:
-        """Raise Cancelled once a person asked the run to stop."""
+        """Raise Cancelled once a person asked the run to stop.
+
+        Softly asked it waits until what carries the connection is acknowledged, or has gone all its way back.
+        """
         proc.check_interrupted()
-        if os.path.exists(self.paths.run(self.request.run, "cancel")):
+        if os.path.exists(self.paths.run(self.request.run, "cancel")) and not self.trail.unacknowledged:
             raise Cancelled(
                 "cancelled", "the run was told to stop", f"saturn deploy --hosts {self.order.host} --resume"
             )

@@ -32,7 +32,10 @@ MAX_TAIL = 40
 
 @dataclass(frozen=True)
 class ServiceOrder:
-    """One service as the topology wants it on this node. `folder` is relative to the checkout."""
+    """One service as the topology wants it on this node. `folder` is relative to the checkout.
+
+    connectivity: it carries the connection to the node, see AckNeeded.
+    """
 
     name: str
     folder: str
@@ -40,6 +43,7 @@ class ServiceOrder:
     required_env: Tuple[str, ...] = ()
     health_timeout_s: float = 60.0
     health_interval_s: float = 2.0
+    connectivity: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class NodeOrder:
     """Where things lie on the node and how to work there: the part of a request that outlives one run.
 
     source: auto (origin, else what SATURN sent) | origin | saturn (never ask origin). services: those of this request;
-    assigned: the names of all that the topology gives to the host.
+    assigned: the names of all that the topology gives to the host. ack_timeout_s: see AckNeeded.
     """
 
     host: str
@@ -61,6 +65,7 @@ class NodeOrder:
     services: Tuple[ServiceOrder, ...] = ()
     source: str = "auto"
     assigned: Tuple[str, ...] = ()
+    ack_timeout_s: float = 120.0
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,12 @@ class Request:
     """One thing the controller asks of the executor.
 
     verb: `facts` (read-only), `plan` (facts, and what a run would do; read-only, too), `run` (start the run unless it
-    was started, then follow it), `follow` (a run that was started, never start it), `diagnose`, `cancel`.
+    was started, then follow it), `follow` (a run that was started, never start it), `diagnose`, `cancel`, `ack` (the
+    node was reached after `service` came up). While a run is followed the last two have no answer of their own.
     run: the run id; `facts`, `plan` and `diagnose` get one of their own that names no run, `cancel` may leave it empty:
     the run at work. revision: the full commit the checkout must reach. after: the last seq the controller already has.
-    now: for `cancel`: end the command in hand, too. by, controller: who confirmed this run, and on which machine.
+    now: for `cancel`: end the command in hand, too. service: for `ack`: the one that is acknowledged. by, controller:
+    who confirmed this run, and on which machine. attended: a person on the node itself did, and needs no line to it.
     plan: the digest of the plan that was confirmed; "" when nobody saw one (a person on the node).
     bundle: the sha256 of a git bundle with what the node lacks, "" for none; bundle_size: its bytes, which follow
     the request's line at once, 0 when this conversation has them already.
@@ -97,6 +104,8 @@ class Request:
     restore: str = ""
     prefetch: bool = False
     failing: Tuple[str, ...] = ()
+    service: str = ""
+    attended: bool = False
     protocol: int = PROTOCOL
 
 
@@ -409,6 +418,34 @@ class ServiceFailed:
 
 
 @dataclass(frozen=True)
+class AckNeeded:
+    """A service that carries the connection was touched: unless somebody acknowledges it in time, the run goes back."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    service: str
+    timeout_s: float = 120.0
+    type: Literal["ack_needed"] = "ack_needed"
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """Somebody reached the node after the service was touched. by: person@machine, "" when that was not told."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    service: str
+    by: str = ""
+    type: Literal["acknowledged"] = "acknowledged"
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing validate found. severity: error (the host is blocked) | warning. file: in the checkout, or absolute."""
 
@@ -625,6 +662,8 @@ Event = Union[
     ServiceSkipped,
     ServiceVerified,
     ServiceFailed,
+    AckNeeded,
+    Acknowledged,
     Finding,
     Progress,
     Log,

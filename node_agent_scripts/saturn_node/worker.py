@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 
-from . import diagnostics, facts, lock, orphans, plan, proc, rollback, stages, state, wire
+from . import acknowledgement, diagnostics, facts, lock, orphans, plan, proc, rollback, stages, state, wire
 from .errors import Blocked, Cancelled, FailedBefore, NodeError
 from .log import Reserve, RunLog, Sink, now_at
 from .redaction import node_redactor
@@ -96,22 +96,41 @@ def _walked(task: Task, log: RunLog, executor: str) -> str:
     try:
         stages.prefetch(task) if task.request.prefetch else stages.walk(task)
     except Cancelled as error:
+        if task.trail.unacknowledged and rollback.is_possible(task):
+            return _cut_off(task, log, executor)
         task.say(error.message)
         return "cancelled"
     except NodeError as error:
+        if task.trail.unacknowledged:
+            log.end()  # a full disk must not keep it from going back
         _fail(task, error, executor)
         return "blocked" if isinstance(error, Blocked) else _after_failure(task, error)
     except Exception as error:  # noqa: BLE001 - the one boundary: a bug is told, never a silent death
         log.end()
         log.note(traceback.format_exc(), task.sink.redactor)
-        _fail(task, _internal(error, task.request, task.paths), executor)
-        return "failed"
+        known = _internal(error, task.request, task.paths)
+        _fail(task, known, executor)
+        return _after_failure(task, known) if task.trail.unacknowledged else "failed"
     return "success"
 
 
+def _cut_off(task: Task, log: RunLog, executor: str) -> str:
+    """The outcome of a run that was told to stop at once, while what carries the connection was not acknowledged."""
+    log.end()
+    with proc.past_interruption():
+        error = acknowledgement.missing(task, task.trail.unacknowledged, "before the run was told to stop at once")
+        _fail(task, error, executor)
+        return _after_failure(task, error)
+
+
 def _after_failure(task: Task, error: NodeError) -> str:
-    """The outcome of a run that failed: it goes back when it was told to, has touched something, and is to blame."""
-    if not (task.request.rollback and rollback.is_possible(task)) or isinstance(error, FailedBefore):
+    """The outcome of a run that failed: whether it goes back.
+
+    It does when it has touched something and was told to, unless it is not to blame; and told or not, when what carries
+    the connection was touched and nobody acknowledged it.
+    """
+    is_wanted = task.request.rollback or task.trail.unacknowledged
+    if not (is_wanted and rollback.is_possible(task)) or isinstance(error, FailedBefore):
         return "failed"
     try:
         rollback.go_back(task)

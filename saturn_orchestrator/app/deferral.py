@@ -67,9 +67,10 @@ class Defer:
             unknown = f"{host.name} is away, and nothing is known of it here"
             return HostPlan(host.name, "", revision, host.git.branch, "", None, everything, (unknown,))
         facts = remembered(run, state.hosts[host.name], at)
-        plan = build_plan(facts, names, await planner.source.wanted(host, facts.revision))
+        wanted = await planner.source.wanted(host, facts.revision)
+        plan = build_plan(facts, names, wanted, carriers=host.carriers, ack_timeout_s=host.ack_timeout_s)
         said = f"{host.name} is away: this is what is known since {at}, and what is done once it is back"
-        return replace(plan, warnings=(said, *plan.warnings))
+        return replace(plan, warnings=(said, *plan.warnings), is_first=False)  # nobody here knows whether it is
 
 
 def refusal(deferred: Deferred, plan: HostPlan) -> str:

@@ -12,7 +12,7 @@ from saturn_orchestrator.app.planning import Planner, Scope
 from saturn_orchestrator.app.wanted import Source
 from saturn_orchestrator.errors import Interrupted
 from saturn_orchestrator.events import now
-from saturn_orchestrator.plan.batches import allowance, batches
+from saturn_orchestrator.plan.batches import allowance, batches, saturn_last
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.rollout.following import LINK_PATIENCE_S, Link
 from saturn_orchestrator.rollout.gate import Gate
@@ -102,7 +102,8 @@ async def deploy(order: Deploy, ports: Ports, propose: Propose = proposed) -> Ru
         by = await consent.of(plan)
         return order.confirmed.get(plan.host, by) if by else ""
 
-    cut = batches(tuple(run.hosts), order.batches)
+    hosts = saturn_last(order.hosts)
+    cut = batches([host.name for host in hosts], order.batches)
     gate = Gate(cut, allowance(order.max_failures, len(run.hosts)), ports.say)
     ways = Ways(
         link=Link(ports.open_session, ports.trace, order.link_patience_s),
@@ -114,4 +115,4 @@ async def deploy(order: Deploy, ports: Ports, propose: Propose = proposed) -> Ru
         defer=order.defer.proposing(planner) if order.defer else None,
         detach=order.detach,
     )
-    return await roll_out(run, order.hosts, ways, (*ports.sinks, gate), ports.stop)
+    return await roll_out(run, hosts, ways, (*ports.sinks, gate), ports.stop)

@@ -89,6 +89,8 @@ class Planner:
             foreseen=foreseen,
             sent=len(bundle),
             restores=request.restore,
+            carriers=host.carriers,
+            ack_timeout_s=host.ack_timeout_s,
         )
         digest = hashlib.sha256(bundle).hexdigest() if bundle else ""
         # What a resume finds failing is the doing of the run that it resumes.

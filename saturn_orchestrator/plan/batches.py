@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
+from saturn_orchestrator.topology.model import Host
+
+
+def saturn_last(hosts: Sequence[Host]) -> tuple[Host, ...]:
+    """The hosts in the order in which a rollout takes them: theirs, but behind all others the machine it comes from."""
+    return tuple(sorted(hosts, key=lambda host: host.transport == "local"))
+
 
 def batches(hosts: Sequence[str], sizes: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The hosts cut into batches, none of them empty; together they are the hosts, each once, in their order.

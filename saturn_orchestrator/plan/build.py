@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from saturn_orchestrator.events import STAGES, Facts, Failing, Plan, ServiceChange, ServiceFact
 from saturn_orchestrator.plan.model import Action, Change, HostPlan, Wanted
 
@@ -19,6 +21,8 @@ def build_plan(
     foreseen: Plan | None = None,
     sent: int = 0,
     restores: str = "",
+    carriers: frozenset[str] = frozenset(),
+    ack_timeout_s: float = 120.0,
 ) -> HostPlan:
     """The plan of one host.
 
@@ -31,6 +35,8 @@ def build_plan(
             what git alone tells.
         sent: bytes of the bundle that SATURN sends.
         restores: the run whose images come back, "" for none.
+        carriers: the services that carry the connection to the host.
+        ack_timeout_s: how long one of them waits for an acknowledgement.
     """
     standing = {service.name: service for service in facts.services}
     completed = _completed(facts, services, wanted) if resume else frozenset()
@@ -46,7 +52,7 @@ def build_plan(
         branch=wanted.branch,
         subject=wanted.subject,
         commits=wanted.commits,
-        changes=changes,
+        changes=tuple(replace(each, carries=each.service in carriers) for each in changes),
         warnings=_warnings(facts, wanted, foreseen.failing if foreseen else _known_failing(facts)),
         resume_stage=_resume_stage(facts, wanted) if resume else "",
         steps=wanted.steps,
@@ -55,6 +61,8 @@ def build_plan(
         orphans=tuple(name for name in facts.orphans if name not in removed),
         sent=sent,
         restores=restores,
+        ack_timeout_s=ack_timeout_s,
+        is_first=not facts.deployments,
     )
 
 

@@ -32,6 +32,7 @@ class Change:
     """One line of a plan: a service, what would be done to it, and why.
 
     images: old to new. ports: those newly published. downtime: something that runs now is stopped for it.
+    carries: the connection to the host.
     """
 
     service: str
@@ -40,6 +41,13 @@ class Change:
     images: tuple[ImageChange, ...] = ()
     ports: tuple[str, ...] = ()
     downtime: bool = False
+    carries: bool = False
+
+    @property
+    def may_cut(self) -> bool:
+        """Whether the run may cut the connection by it: whatever is not surely left alone counts as touched."""
+        is_unsure = self.action is Action.UNKNOWN or (self.action is Action.UNCHANGED and bool(self.reason))
+        return self.carries and (self.action.touches_containers or is_unsure)
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,9 @@ class HostPlan:
     digest: binds a consent to this plan, "" when the node told none. is_foreseen: whether the node compared its own
     containers with the wanted files; else the changes are what git alone tells. orphans: services that are assigned to
     the host no more and stay. sent: bytes of the bundle that SATURN sends. restores: the run whose images come back.
-    path: how packets reach the host over the tailnet, "" when that is not known.
+    path: how packets reach the host over the tailnet, "" when that is not known. ack_timeout_s: how long what carries
+    the connection waits for an acknowledgement. is_first: no deployment was completed there yet, so that nothing can go
+    back to one.
     """
 
     host: str
@@ -103,6 +113,8 @@ class HostPlan:
     sent: int = 0
     restores: str = ""
     path: str = ""
+    ack_timeout_s: float = 120.0
+    is_first: bool = False
 
     def count(self, action: Action) -> int:
         """How many services the action concerns."""
@@ -117,6 +129,11 @@ class HostPlan:
     def touched(self) -> tuple[str, ...]:
         """The services whose containers the run would touch."""
         return tuple(change.service for change in self.changes if change.action.touches_containers)
+
+    @property
+    def at_stake(self) -> frozenset[str]:
+        """The services by which the run may cut the connection: each is to be acknowledged once it was touched."""
+        return frozenset(change.service for change in self.changes if change.may_cut)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ def node_order(host: Host, chosen: frozenset[str] | None = None) -> NodeOrder:
         services=tuple(_service_order(each) for each in host.services if chosen is None or each.name in chosen),
         source=host.git.source,
         assigned=tuple(service.name for service in host.services),
+        ack_timeout_s=host.ack_timeout_s,
     )
 
 
@@ -31,4 +32,5 @@ def _service_order(service: Service) -> ServiceOrder:
         required_env=service.required_env,
         health_timeout_s=service.healthcheck.timeout_s,
         health_interval_s=service.healthcheck.interval_s,
+        connectivity=service.connectivity,
     )

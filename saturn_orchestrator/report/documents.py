@@ -252,6 +252,7 @@ def _change(change: Change) -> Document:
         "images": [_image(image) for image in change.images],
         "ports": list(change.ports),
         "downtime": change.downtime,
+        "carries": change.carries,
     }
 
 

@@ -156,6 +156,12 @@ WORDS: dict[type, _Words] = {
     events.ServiceSkipped: _skipped(is_milestone=True),
     events.ServiceVerified: lambda event, _: Said(event.health, "changed", is_milestone=True),
     events.ServiceFailed: _final("failed"),
+    events.AckNeeded: lambda event, _: Said(
+        f"carries the connection: acknowledge within {event.timeout_s:g} s", "warning", is_milestone=True
+    ),
+    events.Acknowledged: lambda event, _: Said(
+        f"acknowledged by {event.by}" if event.by else "acknowledged", "changed", is_milestone=True
+    ),
     events.Finding: _finding,
     events.Progress: _text,
     events.Log: _text,

@@ -51,6 +51,8 @@ def _lines(plan: HostPlan) -> list[Text]:
         lines.append(verbatim(f"  images as run {plan.restores} left them, as far as they are still here", "cyan"))
     for change in plan.changes:
         lines += [_change_line(change, name_width), *_details(change)]
+        if change.may_cut:
+            lines.append(verbatim(f"{_DETAIL}carries the connection: {_switch(plan)}", look("warning").style))
     # Both may end with a command to copy, so they are never broken.
     lines += [unbroken(f"  · {note}") for note in _notes(plan)]
     lines += [unbroken(f"  ! {warning}", look("warning").style) for warning in plan.warnings]
@@ -149,6 +151,14 @@ def _details(change: Change) -> Iterator[Text]:
         yield verbatim(f"{_DETAIL}image {move}", "dim")
     if change.ports:
         yield verbatim(f"{_DETAIL}opens {', '.join(change.ports)}", look("warning").style)
+
+
+def _switch(plan: HostPlan) -> str:
+    """What becomes of a change that nobody acknowledges."""
+    limit = f"within {plan.ack_timeout_s:g} s"
+    if plan.is_first:
+        return f"fails unless acknowledged {limit}, and has nothing to go back to"
+    return f"goes back by itself unless acknowledged {limit}"
 
 
 def _image_move(image: ImageChange) -> str:

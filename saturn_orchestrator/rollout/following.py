@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TypeGuard
@@ -62,6 +62,9 @@ class Following:
         self._link = link
         self._outbox = outbox
         self._told: Session | None = None
+        self._question = ""
+        self._answered: tuple[Session, str] | None = None
+        self._at_stake: set[str] = set()
         self._is_stopping = False
         self._is_detaching = False
         self._is_away = False
@@ -71,25 +74,28 @@ class Following:
         self._noise = 0
         self._heard = 0
         self._heard_at = time.monotonic()
+        self._waiting: tuple[str, str] | None = None
         self._greeting: events.Hello | None = None
         self.stale = ""
         self.session = session
         self.seq = request.after
 
-    async def to_the_end(self, *, detach: bool = False) -> None:
+    async def to_the_end(self, *, detach: bool = False, at_stake: Collection[str] = ()) -> None:
         """Post what the node says until the run has an end, or until it is left: see events.HostLeft.
 
-        detach: leave it as soon as the node has taken it. `stale` tells afterwards why the node did not begin, its plan
-        being not true any more; nothing was posted then, and the session still stands.
+        detach: leave it as soon as the node has taken it, and has done with what is `at_stake`: services that carry the
+        connection, each of which somebody must acknowledge. `stale` tells afterwards why the node did not begin, its
+        plan being not true any more; nothing was posted then, and the session still stands.
         """
         self._is_detaching = detach
+        self._at_stake = set(at_stake)
         try:
             await self._follow_over_lines()
         except asyncio.CancelledError:
             self.leave("interrupted", "this terminal left")
             raise
         finally:
-            if self._told:  # told too late, it would answer for itself: no line to ask anything else on
+            if self._told or self._answered:  # told too late, they answer for themselves: no line to ask more on
                 await self.close()
 
     def stop(self) -> None:
@@ -102,6 +108,14 @@ class Following:
         if self.session and self.session is not self._told and not self._has_end:
             self.session.tell(replace(self._request, verb="cancel"))
             self._told = self.session
+
+    def _acknowledge(self) -> None:
+        """Answer the question that is open, once over each line: that it reaches the node is all that it says."""
+        if self.session and self._question and not self._has_end:
+            answer = self.session, self._question
+            if answer != self._answered:
+                self.session.tell(replace(self._request, verb="ack", service=self._question))
+                self._answered = answer
 
     async def close(self) -> None:
         """Hang up; the node goes on."""
@@ -145,7 +159,9 @@ class Following:
             )
 
     def _note_waiting(self, event: events.OwnEvent) -> None:
-        if isinstance(event, events.SessionWaiting):
+        """Say what keeps the line away, once: it is tried again and again."""
+        if isinstance(event, events.SessionWaiting) and (event.code, event.url) != self._waiting:
+            self._waiting = event.code, event.url
             self._outbox.post(event)
 
     async def _hang_up(self, lost: SessionError) -> None:
@@ -188,6 +204,7 @@ class Following:
         self._heard += 1
         if self._is_away:
             self._is_away = False
+            self._waiting = None
             self._outbox.post(events.LinkRestored(now()))
         self._is_listening = True
         if self._is_stopping:
@@ -212,13 +229,16 @@ class Following:
             self._lose(*_vanished(event))
         elif isinstance(event, events.Heartbeat):
             await self._outbox.forward(event)
+            self._acknowledge()
         elif self._is_of_no_worker(event, verb):
             pass
         elif event.seq > MAX_EVENTS:
             self.leave("flood", f"{self._host.name} sent more than {MAX_EVENTS} events; its log there holds the rest")
             return True
         elif event.seq <= self.seq:
-            await self._note_noise(event)  # told before
+            self._heed(event)
+            if not isinstance(event, events.AckNeeded):  # which a follower repeats to whoever has not answered it
+                await self._note_noise(event)  # told before
         else:
             if self._greeting:
                 await self._outbox.forward(self._greeting)
@@ -228,10 +248,25 @@ class Following:
             if self._has_end:
                 self._say_noise()
             await self._outbox.forward(event)
-            if self._is_detaching and not self._has_end and event.type not in _WORDLESS:
+            self._heed(event)
+            if self._is_detaching and not (self._has_end or self._at_stake) and event.type not in _WORDLESS:
                 self.leave("detached", "it has taken the run")
                 return True
         return False
+
+    def _heed(self, event: NodeEvent) -> None:
+        """Keep in mind what is still at stake and what the node asks to be acknowledged, and answer it."""
+        match event:
+            case events.AckNeeded():
+                self._question = event.service
+            case events.StageFailed():
+                self._question = ""
+            case events.Acknowledged():
+                self._question = ""
+                self._at_stake.discard(event.service)
+            case events.ServiceFinished(stage="deploy") | events.ServiceSkipped():
+                self._at_stake.discard(event.service)
+        self._acknowledge()
 
     def _is_of_no_worker(self, event: NodeEvent, verb: str) -> bool:
         """Whether the event is no part of the run, but of a process on the node that will refuse to run or follow."""

@@ -81,7 +81,8 @@ class HostAttach:
         """Follow one run to its end; the session, when it may be used for another."""
         outbox = self._attaching.outbox(run)
         outbox.post(events.HostAttached(now(), self._attaching.by))
-        request = Request(verb="follow", run=run, node=node_order(self._host), after=self._attaching.after(run))
+        after, by = self._attaching.after(run), self._attaching.by
+        request = Request(verb="follow", run=run, node=node_order(self._host), after=after, by=by)
         self._following = Following(self._host, request, self._attaching.link, outbox, session)
         if self._is_stopping:
             self._following.stop()

@@ -157,7 +157,7 @@ class HostRun:
             self._following = following
             if self._is_stopping:
                 following.stop()
-            await following.to_the_end(detach=self._ways.detach)
+            await following.to_the_end(detach=self._ways.detach, at_stake=plan.at_stake)
         if not following.stale:
             return False
         self._session, self._following = following.session, None

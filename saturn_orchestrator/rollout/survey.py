@@ -28,6 +28,9 @@ from saturn_orchestrator.topology.model import Host
 ATTEMPTS = 3
 """Tries to connect, within the host's `connect_timeout_s`; nothing else is ever retried."""
 
+GRACE = 1.05
+"""A session that is being opened has the same limit of its own, and says more when that ends: it comes first."""
+
 FACTS_PATIENCE_S = 90
 """A node whose docker hangs still answers below this: the executor limits every command it runs."""
 
@@ -61,7 +64,7 @@ async def connect(
         reraise=True,
     )
     try:
-        async with patient(patience, tell) as told:
+        async with patient(patience, tell, grace=GRACE) as told:
             async for attempt in tries:
                 with attempt:
                     told(events.SessionOpening(events.now(), attempt.retry_state.attempt_number))

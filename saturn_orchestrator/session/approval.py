@@ -40,20 +40,20 @@ class Approvals:
         self._first: Turn | None = None
         self._moved = asyncio.Event()
 
-    async def turn(self, host: str, waits: Callable[[str], None]) -> Turn:
-        """The host's turn, once it has come. waits: told the name of the host whose approval it waits for."""
-        told = ""
+    async def turn(self, host: str, waits: Callable[[Turn], None]) -> Turn:
+        """The host's turn, once it has come. waits: told the login that it waits for, when that takes its time."""
+        told: tuple[str, bool] | None = None
+        is_long = False
         while not self._is_free and self._first is not None and not self._has_stalled(self._first):
             first = self._first
-            if first.is_asked and first.host != told:
-                told = first.host
-                waits(told)
-            moved = self._moved
+            if (first.is_asked or is_long) and (first.host, first.is_asked) != told:
+                told = first.host, first.is_asked
+                waits(first)
             try:
                 async with asyncio.timeout(CANARY_S):
-                    await moved.wait()
+                    await self._moved.wait()
             except TimeoutError:
-                continue
+                is_long = True
         turn = Turn(host)
         if not self._is_free:
             self._first = turn

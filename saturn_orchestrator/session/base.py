@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
 from saturn_orchestrator.events import Line, OwnEvent, Request, SessionWaiting
@@ -74,18 +74,21 @@ def nobody(_: OwnEvent) -> None:
 
 
 @asynccontextmanager
-async def patient(seconds: float, tell: Tell) -> AsyncIterator[Tell]:
+async def patient(seconds: float, tell: Tell, *, grace: float = 1.0) -> AsyncIterator[Tell]:
     """A time limit, and a Tell that stretches it as far as the word that it passes on asks for.
+
+    grace: a factor on every limit, for whoever waits for somebody who has the same one and can say more when it ends.
 
     Raises:
         TimeoutError: the time is over.
     """
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(seconds) as limit:
+    async with asyncio.timeout(seconds * grace) as limit:
 
         def told(event: OwnEvent) -> None:
             if isinstance(event, SessionWaiting):
-                limit.reschedule(max(limit.when() or 0.0, loop.time() + event.patience_s))
+                with suppress(RuntimeError):  # the time was over just before
+                    limit.reschedule(max(limit.when() or 0.0, loop.time() + event.patience_s * grace))
             tell(event)
 
         yield told

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -24,7 +23,7 @@ from saturn_orchestrator.tailnet.model import Peer
 from saturn_orchestrator.topology.model import Host
 
 if TYPE_CHECKING:
-    from saturn_orchestrator.session.ssh import Dial, Jumps, Line
+    from saturn_orchestrator.session.ssh import Dial, Jumps
 
 PROBE_S = 3.0
 """How long a host is tried that the tailnet calls offline: its word may lag behind by a minute."""
@@ -122,30 +121,12 @@ class Switchboard:
             await self._jumps.close()
 
     async def _over_ssh(self, route: Route, tell: Tell) -> Session:
-        from saturn_orchestrator.session.ssh import open_ssh
+        from saturn_orchestrator.session.ssh import Jumps, open_ssh
 
         sighting = self._sighting(route.peer, route.address) if route.peer else None
-        async with self._line(route, tell) as line:
-            return await open_ssh(route, self._approvals, line, tell, sighting)
-
-    @asynccontextmanager
-    async def _line(self, route: Route, tell: Tell) -> AsyncIterator[Dial]:
-        if not route.host.ssh.jump:
-            yield self._dial(route)
-            return
-        async with self._through().line(route.host, tell) as connection:
-
-            async def stands(_: Tell) -> Line:
-                return connection
-
-            yield stands
-
-    def _through(self) -> Jumps:
-        from saturn_orchestrator.session.ssh import Jumps
-
-        if self._jumps is None:
-            self._jumps = Jumps(self._hosts, self.route, self._dial, self._approvals)
-        return self._jumps
+        self._jumps = self._jumps or Jumps(self._hosts, self.route, self._dial, self._approvals)
+        async with self._jumps.dial(route, tell) as dial:
+            return await open_ssh(route, self._approvals, dial, tell, sighting)
 
     def _dial(self, route: Route) -> Dial:
         async def dialled(tell: Tell) -> socket.socket | None:
@@ -163,6 +144,8 @@ class Switchboard:
         try:
             async with asyncio.timeout(PROBE_S):
                 return await self._socket(route)
+        except ConnectionRefusedError:
+            raise  # somebody is there
         except OSError as error:
             raise OffTailnet(
                 f"{route.host.name} is {absence}", code="offline", hint=_ABSENT.format(host=route.host.name)

@@ -9,6 +9,9 @@ from saturn_orchestrator.tailnet.model import Peer, Tailnet, ip_address, is_of_a
 from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, Trouble, trouble_of
 from saturn_orchestrator.topology.model import Host
 
+TAILSCALE_SSH_PORT = 22
+"""Where tailscaled answers logins itself; every other port is left to whoever listens there."""
+
 _MAX_NAMES = 5
 
 
@@ -30,6 +33,11 @@ class Route:
     def is_local(self) -> bool:
         """Whether the host is SATURN itself."""
         return self.host.transport == "local" or bool(self.peer and self.peer.is_self)
+
+    @property
+    def is_tailscale_ssh(self) -> bool:
+        """Whether tailscaled answers there, with the keys that the tailnet tells."""
+        return bool(self.peer and self.peer.has_tailscale_ssh) and self.host.ssh.port == TAILSCALE_SSH_PORT
 
     @property
     def where(self) -> str:

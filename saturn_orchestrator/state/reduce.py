@@ -60,7 +60,8 @@ def _opening(host: HostState, event: events.SessionOpening) -> HostState:
 
 
 def _waiting(host: HostState, event: events.SessionWaiting) -> HostState:
-    return replace(host, text=event.message)
+    # What a node at work said last stays; that the line to it is lost is told beside it.
+    return replace(host, text=event.message) if host.status in _BEFORE_RUN else host
 
 
 def _opened(host: HostState, event: events.SessionOpened) -> HostState:
@@ -211,6 +212,14 @@ def _with_service(host: HostState, name: str, service: ServiceState) -> HostStat
     return replace(host, services={**host.services, name: service})
 
 
+def _ack_needed(host: HostState, event: events.AckNeeded) -> HostState:
+    return replace(host, service=event.service, text="waits for an acknowledgement")
+
+
+def _acknowledged(host: HostState, _: events.Acknowledged) -> HostState:
+    return replace(host, text="")
+
+
 def _finding(host: HostState, event: events.Finding) -> HostState:
     return replace(host, findings=(*host.findings, event)) if len(host.findings) < _MAX_ITEMS else host
 
@@ -283,6 +292,8 @@ MOVES: dict[type, _Move] = {
     events.ServiceSkipped: (frozenset({Status.RUNNING}), _service_skipped),
     events.ServiceVerified: (frozenset({Status.RUNNING}), _service_verified),
     events.ServiceFailed: (frozenset({Status.RUNNING}), _service_failed),
+    events.AckNeeded: (frozenset({Status.RUNNING}), _ack_needed),
+    events.Acknowledged: (frozenset({Status.RUNNING}), _acknowledged),
     events.Finding: (frozenset({Status.RUNNING}), _finding),
     events.Progress: (frozenset({Status.RUNNING}), _text),
     events.Log: (frozenset({Status.RUNNING}), _text),

@@ -1,4 +1,4 @@
-"""The address book of one command: tailscaled is asked once, when the first host needs it, and never again."""
+"""The address book of one command: tailscaled is asked once, when the first host needs it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from saturn_orchestrator.tailnet.daemon import LocalDaemon, Tailscaled
 from saturn_orchestrator.tailnet.model import Peer, Tailnet
 from saturn_orchestrator.tailnet.trouble import Trouble
+
+STARTS, START_S = 10, 0.3
+"""How often, and how far apart, a tailscaled is asked again that only starts: that takes it a second."""
 
 
 class AddressBook:
@@ -21,8 +24,17 @@ class AddressBook:
     async def tailnet(self) -> Tailnet | Trouble:
         """The tailnet, or why there is none."""
         if self._asking is None:
-            self._asking = asyncio.create_task(self.daemon.status())
+            self._asking = asyncio.create_task(self._asked())
         return await asyncio.shield(self._asking)  # a host that is given up must not take the answer from the others
+
+    async def _asked(self) -> Tailnet | Trouble:
+        known = await self.daemon.status()
+        for _ in range(STARTS):
+            if isinstance(known, Trouble) or not known.is_starting:
+                break
+            await asyncio.sleep(START_S)
+            known = await self.daemon.status()
+        return known
 
     async def peers(self, address: str) -> Sequence[Peer]:
         """Those that an address means; nobody where there is no tailnet."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Mapping
@@ -29,6 +31,9 @@ SOCKET_VARIABLE = "SATURN_TAILSCALED_SOCKET"
 ANSWER_S = 10.0
 """A tailscaled that answers at all does so at once; one that hangs must not hold up hosts that need no tailnet."""
 
+PONG_S = 5.0
+"""A ping that is not answered has no answer at all."""
+
 _SOCKETS = (
     ("/var/run/tailscaled.socket",)
     if sys.platform == "darwin"
@@ -37,6 +42,7 @@ _SOCKETS = (
 _MAC_PROGRAM = "/Applications/Tailscale.app/Contents/MacOS/Tailscale"
 _MAX_ANSWER = 64 * 1024 * 1024
 _MAX_HEAD = 8192
+_MAX_WORDS = 300
 _HOST = "Host: local-tailscaled.sock"
 
 
@@ -71,7 +77,7 @@ class LocalDaemon:
     def found(cls, environ: Mapping[str, str] = os.environ) -> LocalDaemon:
         """As it is installed here."""
         named = environ.get(SOCKET_VARIABLE, "")
-        sockets = [each for each in _SOCKETS if File(each).is_socket()]
+        sockets = [each for each in _SOCKETS if _is_socket(each)]
         mac = _MAC_PROGRAM if sys.platform == "darwin" and File(_MAC_PROGRAM).exists() else ""
         program = shutil.which("tailscale", path=environ.get("PATH")) or mac
         return cls(named or (sockets[0] if sockets else ""), program)
@@ -89,7 +95,8 @@ class LocalDaemon:
         if not self.socket_file:
             return Path()
         try:
-            return path_of_ping(await self._asked("POST", "ping?" + urlencode({"ip": address, "type": "disco"})))
+            async with asyncio.timeout(PONG_S):
+                return path_of_ping(await self._asked("POST", "ping?" + urlencode({"ip": address, "type": "disco"})))
         except (OSError, ValueError):
             return Path()
 
@@ -110,7 +117,8 @@ class LocalDaemon:
             return line
         if "dial-self: true" in head.lower():
             return None
-        raise OSError(neutral(head.rpartition("\r\n\r\n")[2].strip()) or f"tailscaled answered {status}")
+        words = neutral(head.partition("\r\n\r\n")[2].strip())[:_MAX_WORDS] or f"tailscaled answered {status}"
+        raise ConnectionRefusedError(words) if "refused" in words else OSError(words)
 
     async def _status(self) -> Tailnet | Trouble:
         if self.socket_file:
@@ -122,10 +130,12 @@ class LocalDaemon:
 
     async def _told(self) -> Tailnet | Trouble:
         """What `tailscale status --json` says: exit 0 in every state, unless tailscaled is not there."""
+        of_it = (f"--socket={self.socket_file}",) if self.socket_file else ()
         try:
             process = await asyncio.create_subprocess_exec(
-                self.program, "status", "--json",
+                self.program, *of_it, "status", "--json",
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
             )  # fmt: skip
         except OSError:
             return NOT_INSTALLED
@@ -133,7 +143,9 @@ class LocalDaemon:
             out, err = await process.communicate()
         finally:
             if process.returncode is None:
-                process.kill()
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # and what it started, when it is a script
+                await process.wait()
         try:
             return tailnet_of(json.loads(out))
         except (ValueError, RecursionError):
@@ -166,6 +178,13 @@ class LocalDaemon:
             raise ValueError("nested too deeply") from error
 
 
+def _is_socket(file: str) -> bool:
+    try:
+        return File(file).is_socket()
+    except OSError:  # in a folder that nobody else may look into
+        return False
+
+
 async def _dialled(line: socket.socket, file: str, address: str, port: int) -> tuple[int, str]:
     """The status and all that was said, after asking over `line` for a connection that goes on over it."""
     loop = asyncio.get_running_loop()
@@ -184,6 +203,8 @@ async def _dialled(line: socket.socket, file: str, address: str, port: int) -> t
         head += byte
     status = head.split(b" ")[1:2]
     known = int(status[0]) if status and status[0].isdigit() else 0
-    if known != 101:
-        head += await loop.sock_recv(line, _MAX_HEAD)
-    return known, head.decode("utf-8", "replace")
+    told = head.decode("utf-8", "replace")
+    length = re.search(r"(?im)^content-length: *([0-9]{1,6})\r?$", told)
+    if known != 101 and length and int(length[1]):  # the connection stays open, so nothing else ends an answer
+        told += (await loop.sock_recv(line, _MAX_HEAD)).decode("utf-8", "replace")
+    return known, told

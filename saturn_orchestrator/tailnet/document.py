@@ -17,6 +17,7 @@ from saturn_orchestrator.tailnet.model import Path, Peer, Tailnet, ip_address
 _MAX_TEXT = 1000
 _MAX_KEYS = 16
 _MAX_KEY = 8192
+_MAX_REGION = 2**31
 _ZERO_YEAR = 1
 """Go's zero time: year 1 stands for no time at all."""
 
@@ -33,6 +34,7 @@ def tailnet_of(document: object) -> Tailnet:
         login_url=_text(status.get("AuthURL")),
         own=_peer(own, is_self=True) if own else None,
         peers=tuple(sorted((peer for peer in peers if peer), key=lambda peer: (peer.dns_name, peer.addresses))),
+        health=tuple(filter(None, _texts(status.get("Health")))),
     )
 
 
@@ -46,7 +48,7 @@ def path_of_ping(document: object) -> Path:
 def _peer(document: object, *, is_self: bool = False) -> Peer | None:
     peer = _mapping(document)
     dns_name = _text(peer.get("DNSName")).rstrip(".")
-    addresses = tuple(each for each in _texts(peer.get("TailscaleIPs")) if ip_address(each))
+    addresses = tuple(each for each in _texts(peer.get("TailscaleIPs")) if ip_address(each) and "%" not in each)
     if peer.get("ShareeNode") is True or not (dns_name or addresses or is_self):
         return None  # somebody who only sees what we share, or a machine without a place on the tailnet
     return Peer(
@@ -84,8 +86,8 @@ def _suffix(status: dict[str, Any]) -> str:
 
 def _keys(value: object) -> list[str]:
     """Lines of keys; one that holds a line end, or is longer than any key, is none."""
-    lines = [each.strip() for each in value if isinstance(each, str)] if isinstance(value, list) else []
-    return [each for each in lines if each.isprintable() and 0 < len(each) < _MAX_KEY][:_MAX_KEYS]
+    lines = [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+    return [each for each in lines if each.isprintable() and 0 < len(each.strip()) < _MAX_KEY][:_MAX_KEYS]
 
 
 def _time(value: object) -> str:
@@ -107,4 +109,4 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> str:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and value else ""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_REGION else ""

@@ -68,7 +68,7 @@ class Tailnet:
     """What tailscaled on SATURN says. state: its BackendState. is_userspace: the system has no route to the peers.
 
     suffix: of the peers' names, without dots around. login_url: where a login waits for a person, "" for nowhere.
-    own: SATURN itself. peers: everybody else, in the order of their names.
+    own: SATURN itself. peers: everybody else, in the order of their names. health: what tailscaled complains about.
     """
 
     state: str
@@ -77,6 +77,12 @@ class Tailnet:
     login_url: str = ""
     own: Peer | None = None
     peers: tuple[Peer, ...] = ()
+    health: tuple[str, ...] = ()
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether tailscaled will say something else in a moment."""
+        return self.state in {"NoState", "Starting"}
 
     def called(self, address: str) -> tuple[Peer, ...]:
         """Those that an address means: a Tailscale IP, a whole DNS name, or its first label; two are a doubt."""

@@ -44,12 +44,6 @@ _STATES = {
         "approve it under Machines in the admin console, then: tailscale status",
     ),
     "Stopped": Trouble("tailnet_stopped", "tailscale is switched off on SATURN", "sudo tailscale up"),
-    "Starting": Trouble(
-        "tailnet_starting", "tailscale on SATURN is only starting", "wait a moment, then: tailscale status"
-    ),
-    "NoState": Trouble(
-        "tailnet_starting", "tailscale on SATURN is only starting", "wait a moment, then: tailscale status"
-    ),
     "InUseOtherUser": Trouble(
         "tailnet_other_user",
         "tailscale on SATURN is in use by another user of this machine",
@@ -69,8 +63,12 @@ def trouble_of(tailnet: Tailnet, now: str) -> Trouble | None:
         )
     if tailnet.state == RUNNING:
         return None
+    if tailnet.is_starting:
+        reason = next((words for words in tailnet.health if "starting" not in words), "")
+        message = f"tailscale on SATURN is only starting{f'; it says: {reason}' if reason else ''}"
+        return Trouble("tailnet_starting", message, "wait a moment, then: tailscale status")
     known = _STATES.get(tailnet.state)
-    if known and tailnet.login_url.startswith("https://"):
+    if known and tailnet.login_url.startswith(("https://", "http://")):
         return Trouble(known.code, known.message, f"{known.hint}   # or open {tailnet.login_url}")
     return known or UNREADABLE
 

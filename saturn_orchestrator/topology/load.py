@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from saturn_orchestrator.errors import InventoryError, InventoryFinding, UsageError
 from saturn_orchestrator.topology import schema
+from saturn_orchestrator.topology.carriers import carries_connection
 from saturn_orchestrator.topology.document import Document, KeyPath, dotted, read
 from saturn_orchestrator.topology.model import (
     Defaults,
@@ -33,6 +34,8 @@ from saturn_orchestrator.topology.resolve import laid_over, resolved
 S = TypeVar("S", bound=Section)
 
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
+COMPOSE_MAX = 1024 * 1024
+"""Characters of a compose file that are looked at for images."""
 
 
 def find(start: Path) -> Path:
@@ -120,6 +123,11 @@ class _Source:
         return self.document.finding((*self.path, *path), message, hint)
 
 
+def _carries_connection(compose: Path) -> bool:
+    with compose.open(encoding="utf-8", errors="replace") as file:
+        return carries_connection(file.read(COMPOSE_MAX))
+
+
 def _writer(sources: Sequence[_Source], *keys: str) -> _Source:
     """The source whose word on a key (or a key in a section) counts: the last that writes it, else the last of all."""
     return next((each for each in reversed(sources) if _writes(each.entry, keys)), sources[-1])
@@ -144,10 +152,13 @@ class _Loading:
         self.findings += findings
         return entry
 
-    def service(self, folder: Path) -> tuple[Document, ServiceEntry]:
-        """The service.yaml in folder, read once even when many hosts share the service."""
+    def service(self, folder: Path, compose: Path) -> tuple[Document, ServiceEntry]:
+        """The service.yaml in folder, read once even when many hosts share the service; its `connectivity` is known."""
         if folder not in self.services:
-            self.services[folder] = self.read(folder / "service.yaml", ServiceEntry)
+            document, entry = self.read(folder / "service.yaml", ServiceEntry)
+            if entry.connectivity is None:
+                entry = entry.model_copy(update={"connectivity": _carries_connection(compose)})
+            self.services[folder] = document, entry
         return self.services[folder]
 
     def read(self, path: Path, kind: type[S]) -> tuple[Document, S]:
@@ -181,7 +192,8 @@ class _Loading:
             self._note(document.finding(("defaults", "git", "url"), "is needed: where nodes clone the repository from"))
         if len(self.findings) > before:
             return None
-        ordered = deploy_order(merged.services, {each.name: each.depends_on for each in services.values()})
+        carriers = [each.name for each in services.values() if each.connectivity]
+        ordered = deploy_order(merged.services, {each.name: each.depends_on for each in services.values()}, carriers)
         return resolved(name, merged, tuple(services[each] for each in ordered), self.folder)
 
     def _services(self, host: str, merged: HostEntry, sources: Sequence[_Source], layout: Layout) -> dict[str, Service]:
@@ -194,10 +206,10 @@ class _Loading:
             folder = self._inside(layout.service, host=host, service=name)
             if name in merged.services[:index]:
                 self._note(writer.finding(("services", index), f"{name} stands twice"))
-            elif compose_file(folder) is None:
+            elif (compose := compose_file(folder)) is None:
                 self._note(writer.finding(("services", index), *self._unknown_service(name, folder, host, layout)))
             else:
-                documents[name], entry = self.service(folder)
+                documents[name], entry = self.service(folder, compose)
                 place = folder.relative_to(self.folder).as_posix()
                 services[name] = Service(name=name, folder=place, **dict(entry))
         if is_whole:

@@ -189,6 +189,7 @@ class Defaults(Section):
     git: Annotated[Git, OrEmpty] = Git()
     compose: Annotated[Compose, OrEmpty] = Compose()
     rollback_on_failure: Flag = False
+    ack_timeout_s: Seconds = 120.0
 
 
 Transport = Literal["auto", "tailscale", "ssh", "local"]
@@ -210,7 +211,10 @@ class HostEntry(Defaults):
 
 
 class ServiceEntry(Section):
-    """A service.yaml. Without `backup` the service is not backed up."""
+    """A service.yaml. Without `backup` the service is not backed up.
+
+    connectivity: whether it carries the connection to the node; null to know it by its images.
+    """
 
     description: Text = ""
     exposure: Exposure = "local-only"
@@ -218,6 +222,7 @@ class ServiceEntry(Section):
     required_env: tuple[EnvName, ...] = ()
     healthcheck: Annotated[Healthcheck, OrEmpty] = Healthcheck()
     backup: Backup | None = None
+    connectivity: Flag | None = None
 
 
 class TopologyEntry(Section):
@@ -240,6 +245,7 @@ class Service(ServiceEntry):
 
     name: Name
     folder: str
+    connectivity: Flag = False
 
 
 class Host(Section):
@@ -260,6 +266,12 @@ class Host(Section):
     git: Git = Git()
     compose: Compose = Compose()
     rollback_on_failure: Flag = False
+    ack_timeout_s: Seconds = 120.0
+
+    @property
+    def carriers(self) -> frozenset[str]:
+        """The services that carry the connection to the host."""
+        return frozenset(each.name for each in self.services if each.connectivity)
 
 
 class Topology(Section):

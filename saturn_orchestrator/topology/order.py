@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 
-def deploy_order(listed: Sequence[str], depends_on: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The listed order, but a service that another needs stands before it.
+def deploy_order(
+    listed: Sequence[str], depends_on: Mapping[str, Sequence[str]], carriers: Collection[str] = ()
+) -> tuple[str, ...]:
+    """The listed order, but a service that another needs stands before it, and what carries the connection comes last.
 
     Nothing moves without need: a dependency is drawn up to stand just before the first service that needs it.
     Dependencies that are not listed are passed over, and a cycle is broken where it is first met: see `cycles`.
+    Before a carrier stands whatever does not need one.
     """
     ordered: dict[str, None] = {}
     begun: set[str] = set()
@@ -24,9 +27,18 @@ def deploy_order(listed: Sequence[str], depends_on: Mapping[str, Sequence[str]])
                 place(other)
         ordered[name] = None
 
-    for name in listed:
+    leaning = _leaning(depends_on, carriers)
+    for name in sorted(listed, key=lambda name: (name in carriers, name in leaning)):
         place(name)
     return tuple(ordered)
+
+
+def _leaning(depends_on: Mapping[str, Sequence[str]], carriers: Collection[str]) -> frozenset[str]:
+    """What needs a carrier, itself or through others."""
+    found = set(carriers)
+    while more := {name for name, needed in depends_on.items() if name not in found and not found.isdisjoint(needed)}:
+        found |= more
+    return frozenset(found - set(carriers))
 
 
 def cycles(listed: Sequence[str], depends_on: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:

@@ -105,7 +105,7 @@ def test_plan_document_has_its_keys():
 
     assert set(host) == PLAN_KEYS
     assert set(host["steps"][0]) == {"revision", "author", "subject"}
-    assert set(change) == {"service", "action", "reason", "images", "ports", "downtime"}
+    assert set(change) == {"service", "action", "reason", "images", "ports", "downtime", "carries"}
     assert set(change["images"][0]) == {"service", "before", "after", "before_id", "after_id", "size"}
 
 

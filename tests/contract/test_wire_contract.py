@@ -29,6 +29,8 @@ NEEDED = {
     "service_skipped": "stage service",
     "service_verified": "stage service health",
     "service_failed": "stage service code message",
+    "ack_needed": "stage service",
+    "acknowledged": "stage service",
     "finding": "stage code severity message",
     "progress": "stage text",
     "log": "stage text",

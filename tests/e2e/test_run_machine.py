@@ -34,6 +34,7 @@ from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.rollout.following import Link
 from saturn_orchestrator.rollout.host_run import Ways
 from saturn_orchestrator.rollout.runner import Stop, roll_out
+from saturn_orchestrator.session.base import Tell
 from saturn_orchestrator.session.local import ProcessChannel
 from saturn_orchestrator.session.payload import bootstrap_command, payload
 from saturn_orchestrator.session.stream import Conversation
@@ -81,7 +82,7 @@ class RunMachine(RuleBasedStateMachine):
 
     # --- the controller's parts, real but for SSH ------------------------------------------------------------------
 
-    async def open_session(self, host: Host) -> Conversation:
+    async def open_session(self, host: Host, _: Tell) -> Conversation:
         process = await asyncio.create_subprocess_exec(
             *bootstrap_command(host.root, become=False), env=self.node.env,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

@@ -10,7 +10,7 @@ from saturn_node import wire
 from saturn_node.errors import NodeError
 from saturn_node.log import Reserve, RunLog, Sink, cut_in_the_middle, human_lines
 from saturn_node.redaction import Redactor
-from saturn_node.wire import Goodbye, Log, StageFailed, StageStarted
+from saturn_node.wire import AckNeeded, Acknowledged, Goodbye, Log, StageFailed, StageStarted
 
 
 def sink_to(records, *values):
@@ -50,6 +50,19 @@ def test_a_command_to_type_is_not_defaced_by_a_value_that_is_an_everyday_word():
     sink_to(records, ("HOST", "solaria")).failed(StageFailed, error)
     assert records[0]["message"] == "the node [redacted] said so"
     assert records[0]["hint"] == "saturn deploy --hosts solaria; git ls-remote https://[redacted]@h/x"
+
+
+def test_a_question_and_its_answer_read_well_in_the_deploy_log():
+    records = []
+    sink = sink_to(records)
+    sink.stage = "deploy"
+    sink.send(AckNeeded, service="vpn", timeout_s=120.0)
+    sink.send(Acknowledged, service="vpn", by="ada@saturn")
+    lines = [line.partition(" ")[2] for each in records for line in human_lines(each)]
+    assert lines == [
+        "deploy vpn carries the connection: acknowledge within 120 s",
+        "deploy vpn acknowledged by ada@saturn",
+    ]
 
 
 def test_sink_keeps_its_number_when_the_write_failed():

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from saturn_node import proc
-from saturn_node.errors import NodeError
+from saturn_node.errors import Cancelled, NodeError
 from support.node import until
 
 
@@ -100,3 +100,17 @@ def test_run_refuses_output_without_measure():
     with pytest.raises(NodeError) as failure:
         proc.run(python("import sys\nwhile True: sys.stdout.write('x' * 65536)"))
     assert failure.value.code == "output_too_large"
+
+
+def test_what_must_be_done_is_done_past_an_interruption_and_ends_with_the_next_one():
+    try:
+        proc.interrupt()
+        with proc.past_interruption():
+            assert proc.run(("true",)).ok
+            proc.interrupt()
+            with pytest.raises(Cancelled):
+                proc.pause(0)
+        with pytest.raises(Cancelled):
+            proc.check_interrupted()
+    finally:
+        proc._Interruption.requested = False

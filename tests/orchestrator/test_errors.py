@@ -20,6 +20,7 @@ def test_errors_have_the_documented_codes_and_exit_codes():
         "RepositoryError": ("repository", 2),
         "SessionError": ("session", 1),
         "Unreachable": ("unreachable", 3),
+        "OffTailnet": ("offline", 3),
         "Denied": ("permission_denied", 1),
         "HostKeyRejected": ("host_key_changed", 1),
         "SessionLost": ("session_lost", 1),

@@ -39,9 +39,15 @@ class Said:
 
 
 class Saturn:
-    """A person's shell on SATURN: a working folder, a home, and the command."""
+    """A person's shell on SATURN: a working folder, a home, and the command.
 
-    def __init__(self, folder: Path, home: Path, environ: Mapping[str, str] | None = None) -> None:
+    entry: what runs the command, when it is not this process alone.
+    """
+
+    def __init__(
+        self, folder: Path, home: Path, environ: Mapping[str, str] | None = None, entry: Sequence[str] = ()
+    ) -> None:
+        self.command = (*entry, str(SATURN))
         self.folder = folder
         self.home = home
         self.state = home / ".local" / "state" / "saturn"
@@ -52,7 +58,7 @@ class Saturn:
     def run(self, *words: str, stdin: str | None = None, **environ: str) -> Said:
         """Run it without a terminal."""
         done = subprocess.run(
-            (str(SATURN), *words),
+            (*self.command, *words),
             cwd=self.folder,
             env={**self.environ, **environ},
             input=stdin or "",
@@ -66,7 +72,7 @@ class Saturn:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start it without a terminal, and go on."""
         return subprocess.Popen(
-            (str(SATURN), *words),
+            (*self.command, *words),
             cwd=self.folder,
             env=self.environ,
             stdin=subprocess.DEVNULL,
@@ -92,7 +98,7 @@ class Saturn:
         if pid == 0:
             os.chdir(self.folder)
             environ = {**self.environ, "COLUMNS": str(columns), "LINES": "40"}
-            os.execve(SATURN, (str(SATURN), *words), environ)
+            os.execvpe(self.command[0], (*self.command, *words), environ)
         screen, waiting, deadline = "", dict(answers), time.monotonic() + LIMIT_S
         seen_to, happening = dict.fromkeys(answers, 0), dict(before or {})
         while True:

@@ -6,9 +6,9 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -21,25 +21,33 @@ from saturn_orchestrator.topology.model import Host, Ssh
 from support import build
 from support.tailscaled import NoTailnet
 
+Connections = list[asyncssh.SSHServerConnection]
+
 
 @dataclass(frozen=True)
 class SshServer:
-    """Where the server listens, its keys as files, and how to speak of it as a host."""
+    """Where the server listens, its keys as files, who came, and how to speak of it as a host."""
 
     port: int
     folder: Path
     host_key: asyncssh.SSHKey
+    connections: Connections = field(default_factory=list)
 
-    def host(self, **ssh: object) -> Host:
+    @property
+    def known_line(self) -> bytes:
+        """Its line in a known_hosts file."""
+        return f"[127.0.0.1]:{self.port} ".encode() + self.host_key.export_public_key()
+
+    def host(self, name: str = "alpha", **ssh: object) -> Host:
         """A host that trusts this server's key and owns the authorised one."""
         known_hosts = self.folder / "known_hosts"
-        known_hosts.write_bytes(f"[127.0.0.1]:{self.port} ".encode() + self.host_key.export_public_key())
+        known_hosts.write_bytes(self.known_line)
         options = {
             "user": "homelab", "port": self.port, "identity_file": self.folder / "id_ed25519",
             "known_hosts": known_hosts, "connect_timeout_s": 10.0, **ssh,
         }  # fmt: skip
         root = self.folder / "root"
-        return build.host(address="127.0.0.1", root=str(root), ssh=Ssh(**options))
+        return build.host(name, address="127.0.0.1", root=str(root), ssh=Ssh(**options))
 
 
 def new_identity(file: Path) -> asyncssh.SSHKey:
@@ -49,16 +57,44 @@ def new_identity(file: Path) -> asyncssh.SSHKey:
     return key
 
 
+class Forwarding(asyncssh.SSHServer):
+    """A server that leads on to other machines, as sshd does unless AllowTcpForwarding forbids it."""
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        return True
+
+
 @asynccontextmanager
 async def ssh_server(
-    folder: Path, *, environ: Mapping[str, str] | None = None, rewritten: Callable[[str], str] = str
-) -> AsyncIterator[SshServer]:
-    """The server, while the block lasts. `rewritten` may put another command in place of the one that was sent."""
+    folder: Path, *, environ: Mapping[str, str] | None = None, rewritten: Callable[[str], str] = str,
+    server: type[asyncssh.SSHServer] = asyncssh.SSHServer,
+) -> AsyncIterator[SshServer]:  # fmt: skip
+    """The server, while the block lasts. `rewritten` may put another command in place of the one that was sent.
+
+    Two servers of one folder authorise the same key.
+    """
     host_key = asyncssh.generate_private_key("ssh-ed25519")
-    authorised = folder / "authorized_keys"
-    authorised.write_bytes(new_identity(folder / "id_ed25519").export_public_key())
+    identity, authorised = folder / "id_ed25519", folder / "authorized_keys"
+    mine = asyncssh.read_private_key(identity) if identity.exists() else new_identity(identity)
+    authorised.write_bytes(mine.export_public_key())
+    options = {"authorized_client_keys": str(authorised)}
+    async with executing(server, [host_key], environ=environ, rewritten=rewritten, **options) as (port, connections):
+        yield SshServer(port, folder, host_key, connections)
+
+
+@asynccontextmanager
+async def executing(
+    server: type[asyncssh.SSHServer], host_keys: Sequence[asyncssh.SSHKey],
+    *, environ: Mapping[str, str] | None = None, rewritten: Callable[[str], str] = str, **options: object,
+) -> AsyncIterator[tuple[int, Connections]]:  # fmt: skip
+    """The port of an SSH server whose exec runs the command, and the connections that were made to it."""
     children: list[subprocess.Popen[bytes]] = []
-    connections: list[asyncssh.SSHServerConnection] = []
+    connections: Connections = []
+
+    class Counting(server):
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            connections.append(conn)
+            super().connection_made(conn)
 
     async def execute(process: asyncssh.SSHServerProcess[bytes]) -> None:
         child = subprocess.Popen(  # noqa: ASYNC220 - asyncio's own child is never over while its output is held back
@@ -75,20 +111,19 @@ async def ssh_server(
         finally:
             feeding.cancel()
 
-    server = await asyncssh.create_server(
-        asyncssh.SSHServer, "127.0.0.1", 0, server_host_keys=[host_key], authorized_client_keys=str(authorised),
-        process_factory=execute, encoding=None, acceptor=connections.append,
-    )  # fmt: skip
+    listener = await asyncssh.create_server(
+        Counting, "127.0.0.1", 0, server_host_keys=list(host_keys), process_factory=execute, encoding=None, **options
+    )
     try:
-        yield SshServer(server.get_port(), folder, host_key)
+        yield listener.get_port(), connections
     finally:
-        server.close()
+        listener.close()
         for connection in connections:
             connection.abort()
             await connection.wait_closed()
         for child in children:
             _end(child)
-        await server.wait_closed()
+        await listener.wait_closed()
 
 
 async def _feed(reader: asyncssh.SSHReader[bytes], pipe: IO[bytes]) -> None:
@@ -118,6 +153,32 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 async def opened_ssh(host: Host, tell: Tell = nobody) -> Session:
     """A session over SSH with a host outside the tailnet."""
     return await Switchboard({host.name: host}, book=AddressBook(NoTailnet()))(host, tell)
+
+
+@asynccontextmanager
+async def stalling_server(proposals: list[bytes]) -> AsyncIterator[tuple[str, int]]:
+    """A server that introduces itself and then says nothing, as one whose large packets are lost; what it was sent."""
+    serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    async def serve(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-Tailscale\r\n")
+        while data := await reader.read(65536):
+            proposals[number] += data
+
+    def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        proposals.append(b"")
+        serving[asyncio.create_task(serve(len(proposals) - 1, reader, writer))] = writer
+
+    server = await asyncio.start_server(accepted, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()
+    finally:
+        server.close()
+        for task, writer in serving.items():
+            task.cancel()
+            writer.close()
+        await asyncio.gather(*serving, return_exceptions=True)
+        await server.wait_closed()
 
 
 @asynccontextmanager

@@ -13,11 +13,14 @@ from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, Trouble
 
 @dataclass
 class FakeTailscaled:
-    """known: what the status says. paths: of addresses that answer a ping. lines: address to where a dial ends."""
+    """known: what the status says. paths: of addresses that answer a ping.
+
+    lines: address to where a dial ends, None for what the system itself has the route to; another one is refused.
+    """
 
     known: Tailnet | Trouble
     paths: Mapping[str, Path] = field(default_factory=dict)
-    lines: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    lines: Mapping[str, tuple[str, int] | None] = field(default_factory=dict)
     asked: int = 0
     dialled: list[tuple[str, int]] = field(default_factory=list)
 
@@ -33,10 +36,17 @@ class FakeTailscaled:
     async def dial(self, address: str, port: int) -> socket.socket | None:
         self.dialled.append((address, port))
         if address not in self.lines:
-            raise OSError("dial failure: no route")
+            raise ConnectionRefusedError(f"dial failure: connect tcp {address}:{port}: connection was refused")
+        end = self.lines[address]
+        if end is None:
+            return None
         line = socket.socket()
-        line.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(line, self.lines[address])
+        try:
+            line.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(line, end)
+        except BaseException:
+            line.close()
+            raise
         return line
 
 

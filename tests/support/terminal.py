@@ -7,6 +7,9 @@ import re
 
 _PIECE = re.compile(r"\x1b\[(\??)([\d;]*)([A-Za-z])|(\r)|(\n)|([^\x1b\r\n]+)")
 
+_LINK = re.compile(r"\x1b\]8;[^\x1b]*\x1b\\")
+"""Where a link begins and ends: nothing that is seen."""
+
 
 class Terminal(io.StringIO):
     """A stream that claims to be a terminal. No line may be longer than it is wide: it does not fold."""
@@ -22,7 +25,7 @@ class Terminal(io.StringIO):
     def lines(self) -> list[str]:
         """The rows as they stand now, empty ones at the end left out."""
         rows, row, column = [""], 0, 0
-        for private, number, command, home, feed, text in _PIECE.findall(self.getvalue()):
+        for private, number, command, home, feed, text in _PIECE.findall(_LINK.sub("", self.getvalue())):
             if text:
                 rows[row] = rows[row][:column].ljust(column) + text + rows[row][column + len(text) :]
                 column += len(text)

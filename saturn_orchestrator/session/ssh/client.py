@@ -23,7 +23,9 @@ EXCHANGE_SHARE = 0.5
 
 _ASKS = re.compile(r"To authenticate, visit:\s*(https?://[!-~]{1,500})", re.IGNORECASE)
 _DENIES = re.compile(
-    r"policy does not permit|access denied|failed to look up local user|failed to evaluate", re.IGNORECASE
+    r"^tailscale: |policy does not permit|access denied|failed to look up local user|failed to evaluate"
+    r"|check mode unavailable",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -42,6 +44,8 @@ class Client(asyncssh.SSHClient):
         self.banner = ""
         self.is_asked = False
         self.is_stalled = False
+        self.is_let_in = False
+        self.is_lost = False
 
     @property
     def is_denied(self) -> bool:
@@ -51,7 +55,7 @@ class Client(asyncssh.SSHClient):
     @property
     def is_of_tailscale(self) -> bool:
         """Whether tailscaled is the server."""
-        return bool(self._route.peer) or "Tailscale" in self._extra("server_version")
+        return self._route.is_tailscale_ssh or "Tailscale" in self._extra("server_version")
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """asyncssh: the line stands, and nothing was said on it."""
@@ -63,6 +67,7 @@ class Client(asyncssh.SSHClient):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """asyncssh: the line is gone."""
+        self.is_lost = True
         if self._timer:
             self._timer.cancel()
 
@@ -82,6 +87,10 @@ class Client(asyncssh.SSHClient):
             if not (self._turn and self._turn.is_void):
                 url = neutral(found[1])
                 self._tell(SessionWaiting(now(), "approval", f"needs approval: {url}", url, APPROVAL_S))
+
+    def auth_completed(self) -> None:
+        """asyncssh: the login was accepted."""
+        self.is_let_in = True
 
     def _look_at_exchange(self, abort: Callable[[], None]) -> None:
         """A server that introduced itself and then falls silent got small packets through, and no large one."""

@@ -13,16 +13,20 @@ from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.session.ssh.client import Client
 from saturn_orchestrator.session.ssh.keys import TrustedKeys, fingerprint, keyscan
 
+_MAX_WORDS = 300
+
 _POLICY = "mend the ssh rules of the tailnet's policy for this user and this host; docs/tailscale.md shows them"
 
 
 def session_error(error: Exception, route: Route, client: Client, keys: TrustedKeys) -> SessionError:
     """Why there is no session."""
     host = route.host
+    if client.is_let_in:
+        return _unanswered(error, route, client)
     if isinstance(error, asyncssh.HostKeyNotVerifiable) or "compatible server host key" in str(error):
         return _rejected(route, client, keys)
-    if client.is_denied:
-        said = _last_line(client.banner)
+    if client.is_denied or (client.is_of_tailscale and isinstance(error, asyncssh.PermissionDenied)):
+        said = _last_line(client.banner) or "its policy does not say why"
         return Denied(
             f"{route.where} denied the login of {host.ssh.user}: {said}", code="denied_by_policy", hint=_POLICY
         )
@@ -46,18 +50,19 @@ def session_error(error: Exception, route: Route, client: Client, keys: TrustedK
         return Denied(
             f"{route.where} denied the login of {host.ssh.user}",
             notes=_notes(client, route),
-            hint=f"try: ssh -p {host.ssh.port} {host.ssh.user}@{route.address}; is your key in its authorized_keys?",
+            hint=f"try: {_by_hand(route)}; is your key in its authorized_keys?",
         )
     return _unanswered(error, route, client)
 
 
 def _unanswered(error: Exception, route: Route, client: Client) -> SessionError:
-    host, notes = route.host, _notes(client, route)
+    host, notes, words = route.host, _notes(client, route), neutral(str(error))[:_MAX_WORDS]
     if isinstance(error, TimeoutError):
+        ping = f"{'tailscale ' if route.peer else ''}ping {shlex.quote(route.address)}"
         return Unreachable(
             f"{route.where} did not answer within {host.ssh.connect_timeout_s:g} s",
             notes=notes,
-            hint=f"is it powered and online? try: {'tailscale ' if route.peer else ''}ping {route.address}",
+            hint=f"is it powered and online? try: {_by_hand(route) if host.ssh.jump else ping}",
         )
     if isinstance(error, socket.gaierror):
         hint = "mend its address in the topology, or DNS"
@@ -66,10 +71,38 @@ def _unanswered(error: Exception, route: Route, client: Client) -> SessionError:
         hint = "is sshd running there, on that port?"
         return Unreachable(f"{route.where} refused the connection", notes=notes, hint=hint)
     if isinstance(error, asyncssh.ChannelOpenError):
-        return SessionError(f"{route.where} would not open a channel: {error.reason}", code="channel_refused")
-    if isinstance(error, asyncssh.ConnectionLost) or not isinstance(error, asyncssh.Error):
-        return Unreachable(f"{route.where} closed the connection: {error}", notes=notes)
-    return SessionError(f"{route.where}: {error}", code="ssh_failed", notes=notes)
+        return _unopened(error, route, client)
+    if isinstance(error, asyncssh.ConnectionLost | ConnectionError):
+        return Unreachable(f"{route.where} closed the connection: {words}", notes=notes)
+    if not isinstance(error, asyncssh.Error):
+        return Unreachable(f"{route.where} cannot be reached: {words}", notes=notes)
+    return SessionError(f"{route.where}: {words}", code="ssh_failed", notes=notes)
+
+
+def _unopened(error: asyncssh.ChannelOpenError, route: Route, client: Client) -> SessionError:
+    """Of the host itself once it let us in; before that, of the machine that it is reached through."""
+    reason = neutral(error.reason)[:_MAX_WORDS]
+    if client.is_let_in and client.is_lost:
+        return Unreachable(f"{route.where} closed the connection: {reason}", notes=_notes(client, route))
+    if client.is_let_in:
+        return SessionError(f"{route.where} would not open a channel: {reason}", code="channel_refused")
+    jump = route.host.ssh.jump
+    if error.code == asyncssh.OPEN_CONNECT_FAILED:
+        return Unreachable(
+            f"{route.where} cannot be reached from {jump}: {reason}", hint=f"is it powered? try: {_by_hand(route)}"
+        )
+    return SessionError(
+        f"{jump} would not lead on to {route.where}: {reason}",
+        code="channel_refused",
+        hint=f"allow it on {jump}: AllowTcpForwarding of its sshd, or with Tailscale SSH the tailnet's policy",
+    )
+
+
+def _by_hand(route: Route) -> str:
+    """The command by which a person logs in there."""
+    ssh = route.host.ssh
+    through = ("-J", ssh.jump) if ssh.jump else ()
+    return shlex.join(("ssh", *through, "-p", str(ssh.port), f"{ssh.user}@{route.address}"))
 
 
 def _rejected(route: Route, client: Client, keys: TrustedKeys) -> HostKeyRejected:
@@ -85,7 +118,7 @@ def _rejected(route: Route, client: Client, keys: TrustedKeys) -> HostKeyRejecte
         )
     known = ", ".join(dict.fromkeys(map(fingerprint, keys.keys)))
     shown = f"shown:   {client.shown or 'a key of another type'}"
-    if route.peer and route.peer.has_tailscale_ssh:
+    if route.peer and route.is_tailscale_ssh:
         return HostKeyRejected(
             f"{route.where} showed another host key than the tailnet tells",
             place=keys.source,
@@ -109,4 +142,4 @@ def _notes(client: Client, route: Route) -> tuple[str, ...]:
 
 def _last_line(banner: str) -> str:
     lines = [line.strip() for line in banner.splitlines() if line.strip()]
-    return neutral(lines[-1]).removeprefix("tailscale: ")[:300] if lines else ""
+    return neutral(lines[-1]).removeprefix("tailscale: ")[:_MAX_WORDS] if lines else ""

@@ -5,18 +5,61 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import asyncssh
 
 from saturn_orchestrator.errors import SessionError
+from saturn_orchestrator.events import OwnEvent, SessionWaiting
 from saturn_orchestrator.session.approval import Approvals
 from saturn_orchestrator.session.base import Tell, patient
 from saturn_orchestrator.session.route import Route
-from saturn_orchestrator.session.ssh.opening import Dial, Login
-from saturn_orchestrator.topology.model import Host
+from saturn_orchestrator.session.ssh.opening import Dial, Line, Login
+from saturn_orchestrator.topology.model import Host, Ssh
 
 AT_ONCE = 8
 """New connections through one machine at the same time; sshd begins to refuse at ten (MaxStartups)."""
+
+
+_Way = tuple[str, Ssh]
+"""A machine, and how it is logged in to: two that go there as different users share nothing."""
+
+
+class Shared:
+    """A connection that is being made for several hosts: what it waits for is told to all of them."""
+
+    def __init__(self, connect: Callable[[Tell], Awaitable[asyncssh.SSHClientConnection]], machine: str) -> None:
+        """machine: by whose name it is told."""
+        self._machine = machine
+        self._listeners: list[Tell] = []
+        self._said: SessionWaiting | None = None
+        self.task: asyncio.Task[asyncssh.SSHClientConnection] = asyncio.ensure_future(connect(self._tell))
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it came to nothing, or broke since."""
+        task = self.task
+        return task.done() and (task.cancelled() or bool(task.exception()) or task.result().is_closed())
+
+    async def connection(self, tell: Tell) -> asyncssh.SSHClientConnection:
+        """The connection, once it stands. A host that is given up does not take it from the others.
+
+        Raises:
+            SessionError: there is none.
+        """
+        self._listeners.append(tell)
+        try:
+            if self._said and not self.task.done():
+                tell(self._said)
+            return await asyncio.shield(self.task)
+        finally:
+            self._listeners.remove(tell)
+
+    def _tell(self, event: OwnEvent) -> None:
+        if isinstance(event, SessionWaiting):
+            self._said = replace(event, message=f"{self._machine}: {event.message}")
+            for listener in tuple(self._listeners):
+                listener(self._said)
 
 
 class Jumps:
@@ -34,8 +77,25 @@ class Jumps:
         self._route = route
         self._dial = dial
         self._approvals = approvals
-        self._standing: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
+        self._standing: dict[_Way, Shared] = {}
         self._room: dict[str, asyncio.Semaphore] = {}
+
+    @asynccontextmanager
+    async def dial(self, route: Route, tell: Tell) -> AsyncIterator[Dial]:
+        """How a host is dialled, while the block lasts: through the machine that its `ssh.jump` means, or directly.
+
+        Raises:
+            SessionError: see `line`.
+        """
+        if not route.host.ssh.jump:
+            yield self._dial(route)
+            return
+        async with self.line(route.host, tell) as connection:
+
+            async def stands(_: Tell) -> Line:
+                return connection
+
+            yield stands
 
     @asynccontextmanager
     async def line(self, host: Host, tell: Tell) -> AsyncIterator[asyncssh.SSHClientConnection]:
@@ -51,32 +111,34 @@ class Jumps:
 
     async def close(self) -> None:
         """Hang up."""
-        for task in self._standing.values():
-            if task.done() and not task.cancelled() and not task.exception():
-                task.result().abort()
-            else:
-                task.cancel()
-        await asyncio.gather(*self._standing.values(), return_exceptions=True)
+        tasks = [shared.task for shared in self._standing.values()]
+        for task in tasks:
+            task.cancel()
+        for made in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(made, asyncssh.SSHClientConnection):
+                made.abort()
+                await made.wait_closed()
         self._standing.clear()
 
     async def _connection(self, machine: Host, host: Host, tell: Tell) -> asyncssh.SSHClientConnection:
-        task = self._standing.get(machine.name)
-        if task is None or _is_gone(task):
-            task = self._standing[machine.name] = asyncio.create_task(self._connected(machine, tell))
+        way = machine.name, machine.ssh
+        shared = self._standing.get(way)
+        if shared is None or shared.is_gone:
+            shared = self._standing[way] = Shared(lambda told: self._connected(machine, told), machine.name)
         try:
-            # A host that is given up must not take the connection from the others.
-            return await asyncio.shield(task)
+            return await shared.connection(tell)
         except SessionError as error:
             raise _through(error, machine, host) from error
 
     async def _connected(self, machine: Host, tell: Tell) -> asyncssh.SSHClientConnection:
         route = await self._route(machine)
-        login = Login(route, self._approvals, self._dial(route))
-        try:
-            async with patient(machine.ssh.connect_timeout_s, tell) as told:
-                return await login.connection(told)
-        except (OSError, asyncssh.Error) as error:
-            raise login.failure(error) from error
+        async with self.dial(route, tell) as dial:
+            login = Login(route, self._approvals, dial)
+            try:
+                async with patient(machine.ssh.connect_timeout_s, tell) as told:
+                    return await login.connection(told)
+            except (OSError, asyncssh.Error) as error:
+                raise login.failure(error) from error
 
 
 def jump_host(host: Host, hosts: Mapping[str, Host]) -> Host:
@@ -101,7 +163,7 @@ def _parts(written: str) -> tuple[str, str, int]:
     """User, address and port; "" and 0 where they are not written. An IPv6 address with a port stands in brackets."""
     user, _, place = written.rpartition("@")
     head, _, tail = place.rpartition(":")
-    has_port = tail.isdigit() and head and (":" not in head or head.startswith("["))
+    has_port = tail.isascii() and tail.isdigit() and head and (":" not in head or head.startswith("["))
     address = head if has_port else place
     return user, address.removeprefix("[").removesuffix("]"), int(tail) if has_port else 0
 
@@ -117,10 +179,6 @@ def _check_way(host: Host, hosts: Mapping[str, Host]) -> None:
                 hint="mend ssh.jump in the topology",
             )
         seen.append(host.name)
-
-
-def _is_gone(task: asyncio.Task[asyncssh.SSHClientConnection]) -> bool:
-    return task.done() and (task.cancelled() or bool(task.exception()) or task.result().is_closed())
 
 
 def _through(error: SessionError, machine: Host, host: Host) -> SessionError:

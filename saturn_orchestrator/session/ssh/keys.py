@@ -16,6 +16,7 @@ from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.tailnet.model import Peer, ip_address
 from saturn_orchestrator.topology.model import Host
 
+_FINGERPRINT = "on the host, its fingerprint is told by: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
 _DEFAULT_IDENTITY = Path("~/.ssh/id_ed25519").expanduser()
 
 
@@ -28,7 +29,7 @@ def identities(route: Route) -> list[asyncssh.SSHKey] | tuple[()]:
     try:
         return _identities(route.host.ssh.identity_file)
     except Denied:
-        if route.peer and route.peer.has_tailscale_ssh:
+        if route.is_tailscale_ssh:
             return ()
         raise
 
@@ -91,7 +92,7 @@ def trusted_keys(route: Route) -> TrustedKeys:
     Raises:
         HostKeyRejected: no key is known.
     """
-    if route.peer and route.peer.has_tailscale_ssh:
+    if route.peer and route.is_tailscale_ssh:
         return _of_the_tailnet(route.host, route.peer)
     return _of_the_file(route)
 
@@ -133,8 +134,10 @@ def _of_the_file(route: Route) -> TrustedKeys:
             f"no host key is known for {host.address}, so it cannot be told from an impostor",
             code="host_key_unknown",
             place=str(file),
-            notes=("on the host, its fingerprint is told by: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",),
-            hint=f"{keyscan(host)} >> {file}   # then compare the fingerprint",
+            notes=(*filter(None, (route.note,)), _FINGERPRINT),
+            hint=f"on {host.ssh.jump}: {keyscan(host)}   # compare the fingerprint, and add the line to {file}"
+            if host.ssh.jump
+            else f"{keyscan(host)} >> {file}   # then compare the fingerprint",
         )
     return TrustedKeys(trusted, authorities, revoked, str(file))
 

@@ -92,10 +92,14 @@ class Login:
             except BaseException:
                 _hang_up(line)
                 raise
-            client = self._client = Client(self._route, tell, self._approvals, turn)
             is_let_in = False
             try:
-                connection = await _connected(line, self._route, self._options(client, kex))
+                # The time that a turn took is no part of the login's.
+                async with patient(self._route.host.ssh.connect_timeout_s, tell) as told:
+                    client = self._client = Client(self._route, told, self._approvals, turn)
+                    connection = await _connected(line, self._route, self._options(client, kex))
+                if not client.is_let_in:  # to asyncssh a connection that we abort ourselves is no failure
+                    raise asyncssh.ConnectionLost("Connection aborted")
                 is_let_in = True
             except (OSError, asyncssh.Error):
                 if turn and turn.is_void:
@@ -118,13 +122,13 @@ class Login:
 
     async def _turn(self, tell: Tell) -> Turn | None:
         """Only Tailscale SSH asks for approvals."""
-        peer = self._route.peer
-        if not (peer and peer.has_tailscale_ssh):
+        if not self._route.is_tailscale_ssh:
             return None
 
-        def waits(first: str) -> None:
-            words = f"waits: {first} needs approval first"
-            tell(SessionWaiting(now(), "turn", words, patience_s=APPROVAL_S))
+        def waits(first: Turn) -> None:
+            words = f"waits: {first.host} {'needs approval' if first.is_asked else 'logs in'} first"
+            patience_s = APPROVAL_S if first.is_asked else self._route.host.ssh.connect_timeout_s
+            tell(SessionWaiting(now(), "turn", words, patience_s=patience_s))
 
         return await self._approvals.turn(self._route.host.name, waits)
 
@@ -155,7 +159,11 @@ class Login:
 
 async def _connected(line: Line, route: Route, options: dict[str, Any]) -> asyncssh.SSHClientConnection:
     over = {"sock": line} if isinstance(line, socket.socket) else {"tunnel": line} if line else {}
-    return await asyncssh.connect(route.address, route.host.ssh.port, **over, **options)
+    try:
+        return await asyncssh.connect(route.address, route.host.ssh.port, **over, **options)
+    except BaseException:
+        _hang_up(line)
+        raise
 
 
 def _hang_up(line: Line) -> None:

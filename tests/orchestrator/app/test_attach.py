@@ -77,6 +77,19 @@ def test_a_run_at_work_is_followed_behind_the_last_event_known(tmp_path):
     assert node.is_closed
 
 
+def test_a_question_that_the_journal_knows_is_answered_once_the_node_asks_again(tmp_path):
+    asked = node_event(events.AckNeeded, 3, stage="deploy", service="vpn", timeout_s=120)
+    desk = Desk(tmp_path)
+    desk.knows(RUN, *run_story()[:2], asked)
+    rest = [node_event(events.Acknowledged, 4, stage="deploy", service="vpn"), *run_story(after=4)]
+    node = FakeSession([facts(lock=LockFact(RUN))], [asked, *rest])
+
+    found = desk.run(FakeDoor(alpha=[node]))
+
+    assert [(request.verb, request.service, request.by) for request in node.told] == [("ack", "vpn", "bob@laptop")]
+    assert (found.runs[0].hosts["alpha"].surplus, desk.records.replay(RUN)) == (0, found.runs[0])
+
+
 def test_an_empty_journal_learns_the_run_from_the_node(tmp_path):
     desk = Desk(tmp_path)
     last = RunFact(RUN, "success", NEW, "complete", AT)

@@ -65,6 +65,18 @@ def test_a_host_that_is_away_is_planned_from_what_the_journal_and_git_tell(tmp_p
     assert (found.is_foreseen, found.digest) == (False, "")
 
 
+def test_what_carries_the_connection_of_a_host_that_is_away_is_marked(tmp_path):
+    first, _ = made(tmp_path)
+    host = build.host(services=(build.service("db"), build.service("web", connectivity=True)))
+
+    async def story() -> HostPlan:
+        return (await Defer(heard_of(first)).proposing(await planner_of(tmp_path, host))(host)).plan
+
+    found = asyncio.run(story())
+
+    assert (found.at_stake, found.is_first) == ({"web"}, False)
+
+
 def test_of_a_host_that_nobody_ever_heard_of_everything_may_be_touched(tmp_path):
     _, second = made(tmp_path)
 

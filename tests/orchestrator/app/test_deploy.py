@@ -49,7 +49,9 @@ class Desk:
         return said.pop(0) if isinstance(said, list) else said
 
     def deploy(self, folder: Path, *names: str, propose: Propose = proposed, **fields: object) -> RunState:
-        hosts = tuple(build.host(name, connect_timeout_s=0.2) for name in names)
+        hosts = tuple(
+            build.host(name, connect_timeout_s=0.2, transport="local" if name == "saturn" else "auto") for name in names
+        )
         order = Deploy(build.topology(folder, *hosts), hosts, by="ada", controller="saturn", **fields)
         ports = Ports(
             open_session=self.door,
@@ -104,6 +106,16 @@ def test_a_deploy_in_batches_halts_at_an_unhealthy_canary(tmp_path):
         "a": Status.FAILED, "b": Status.SKIPPED, "c": Status.SKIPPED,
     }  # fmt: skip
     assert desk.said == ["canary a failed, so the other 2 hosts were not started"]
+
+
+def test_saturn_itself_goes_last_and_is_shown_in_its_place(tmp_path):
+    GitFolder(tmp_path).commit("first", **{"services/web/compose.yaml": "one"})
+    desk = Desk(FakeDoor(saturn=[node("saturn")], a=[node("a")], b=[node("b")]))
+
+    run = desk.deploy(tmp_path, "saturn", "a", "b", batches=("1",))
+
+    begun = [host for host, event in desk.sink.noted_events if event == "hello"]
+    assert (begun, list(run.hosts)) == (["a", "b", "saturn"], ["saturn", "a", "b"])
 
 
 def test_as_many_hosts_may_fail_as_the_order_says(tmp_path):

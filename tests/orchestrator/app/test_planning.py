@@ -79,6 +79,16 @@ def test_the_way_to_a_host_stands_in_its_plan(tmp_path):
     assert proposed(tmp_path, FakeSession([facts(revision=first), FORESEEN])).plan.path == ""
 
 
+def test_what_carries_the_connection_of_the_host_is_marked_in_its_plan(tmp_path):
+    made(tmp_path)
+    host = build.host(services=(build.service("web", connectivity=True),), ack_timeout_s=30)
+
+    proposal = proposed(tmp_path, FakeSession([facts(), FORESEEN]), host)
+
+    assert (proposal.plan.at_stake, proposal.plan.ack_timeout_s) == ({"web"}, 30)
+    assert proposal.request.node.services[0].connectivity
+
+
 # --- the proposal -----------------------------------------------------------------------------------------------------
 
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import build
 
-from saturn_orchestrator.plan.batches import allowance, batches, counted
+from saturn_orchestrator.plan.batches import allowance, batches, counted, saturn_last
 
 names = st.integers(0, 40).map(lambda count: tuple(f"h{number}" for number in range(count)))
 sizes = st.lists(st.integers(1, 12).map(str) | st.integers(1, 100).map("{}%".format), min_size=1, max_size=5)
@@ -41,6 +42,13 @@ def test_every_batch_but_the_last_is_as_large_as_its_size_says_and_the_last_size
 )
 def test_sizes_are_counts_and_parts_of_all_hosts(sizes, lengths):
     assert [len(batch) for batch in batches("abcdefgh", sizes)] == lengths
+
+
+@pytest.mark.parametrize("listed, ordered", [("sab", "abs"), ("asb", "abs"), ("ab", "ab"), ("s", "s")])
+def test_the_machine_that_a_rollout_comes_from_goes_last(listed, ordered):
+    hosts = [build.host(name, transport="local" if name == "s" else "ssh") for name in listed]
+
+    assert "".join(host.name for host in saturn_last(hosts)) == ordered
 
 
 def test_no_hosts_are_no_batches():

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from support.build import NEW, OLD, facts, instances, node_plan, wanted
 
 from saturn_orchestrator import events
-from saturn_orchestrator.events import ImageChange, LockFact, ServiceChange, ServiceFact
+from saturn_orchestrator.events import DeploymentFact, ImageChange, LockFact, ServiceChange, ServiceFact
 from saturn_orchestrator.plan.build import build_plan, is_configuration
 from saturn_orchestrator.plan.model import Action, Change, HostPlan, Wanted
 
 COMPOSE = "services/web/docker-compose.yml"
+FORMER = (DeploymentFact("r1", OLD),)
 
 
 def moved(*files: str, service: str = "web") -> Wanted:
@@ -78,7 +79,8 @@ def test_facts_and_wishes_give_the_change_of_a_service(fact, wish, change):
 
 
 def test_a_plan_names_both_revisions_and_every_service_in_deploy_order():
-    standing = facts(revision=OLD, services=(ServiceFact("web", "running"), ServiceFact("gone", "running")))
+    services = (ServiceFact("web", "running"), ServiceFact("gone", "running"))
+    standing = facts(revision=OLD, services=services, deployments=FORMER)
 
     assert build_plan(standing, ("db", "web"), wanted(commits=3)) == HostPlan(
         "alpha", OLD, NEW, "main", "a change", 3,
@@ -150,7 +152,9 @@ def test_a_first_deploy_leaves_nothing_behind():
 
 # --- what the node foresaw --------------------------------------------------------------------------------------------
 
-RUNNING = facts(revision=OLD, services=(ServiceFact("web", "running"), ServiceFact("db", "running")))
+RUNNING = facts(
+    revision=OLD, services=(ServiceFact("web", "running"), ServiceFact("db", "running")), deployments=FORMER
+)
 IMAGE = ImageChange("web", "caddy:2.8", "caddy:2.9", "sha256:1", "", 40)
 
 
@@ -247,6 +251,23 @@ def test_a_plan_says_what_is_sent_and_which_run_comes_back():
     plan = build_plan(RUNNING, ("web",), wanted(), sent=740, restores="r1")
 
     assert (plan.sent, plan.restores) == (740, "r1")
+
+
+@pytest.mark.parametrize(
+    "told", [None, node_plan(changes=(ServiceChange("vpn", "recreate"), ServiceChange("web", "create")))]
+)
+def test_what_carries_the_connection_is_marked_and_how_long_it_waits(told):
+    plan = build_plan(
+        facts(), ("vpn", "web"), wanted(), foreseen=told, carriers=frozenset({"vpn", "dns"}), ack_timeout_s=30
+    )
+
+    assert [change.carries for change in plan.changes] == [True, False]
+    assert (plan.ack_timeout_s, plan.at_stake) == (30, {"vpn"})
+
+
+@pytest.mark.parametrize("deployments, is_first", [((), True), (FORMER, False)])
+def test_a_plan_says_whether_there_is_a_deployment_to_go_back_to(deployments, is_first):
+    assert build_plan(facts(revision=OLD, deployments=deployments), ("web",), wanted()).is_first is is_first
 
 
 some_services = st.lists(st.sampled_from(("web", "db", "proxy")), unique=True).map(tuple)

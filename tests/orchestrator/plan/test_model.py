@@ -37,6 +37,19 @@ def test_a_plan_names_the_services_whose_containers_it_touches():
 
 
 @pytest.mark.parametrize(
+    "change, may_cut",
+    [
+        *((Change("vpn", action, carries=True), action.touches_containers) for action in Action if action != "unknown"),
+        (Change("vpn", Action.UNKNOWN, carries=True), True),
+        (Change("vpn", Action.UNCHANGED, "unless the pull brings another image", carries=True), True),
+        (Change("web", Action.RECREATE), False),
+    ],
+)
+def test_what_carries_the_connection_is_at_stake_unless_it_is_surely_left_alone(change, may_cut):
+    assert plan(changes=(change,)).at_stake == ({"vpn"} if may_cut else frozenset())
+
+
+@pytest.mark.parametrize(
     "revision_before, action, is_change",
     [
         (NEW, Action.UNCHANGED, False),

@@ -9,10 +9,12 @@ from saturn_orchestrator.topology.model import Healthcheck
 
 def test_node_order_says_all_that_outlives_a_run():
     web = build.service(
-        "web", depends_on=("db",), required_env=("KEY",), healthcheck=Healthcheck(timeout_s=9, interval_s=1)
-    )
+        "web", depends_on=("db",), required_env=("KEY",), healthcheck=Healthcheck(timeout_s=9, interval_s=1),
+        connectivity=True,
+    )  # fmt: skip
+    host = build.host("alpha", root="/srv", services=(build.service("db"), web), ack_timeout_s=30)
 
-    assert node_order(build.host("alpha", root="/srv", services=(build.service("db"), web))) == NodeOrder(
+    assert node_order(host) == NodeOrder(
         host="alpha",
         root="/srv",
         checkout="/opt/homelab/repo",
@@ -23,10 +25,11 @@ def test_node_order_says_all_that_outlives_a_run():
         up_timeout_s=300.0,
         services=(
             ServiceOrder("db", "services/db"),
-            ServiceOrder("web", "services/web", ("db",), ("KEY",), health_timeout_s=9.0, health_interval_s=1.0),
+            ServiceOrder("web", "services/web", ("db",), ("KEY",), 9.0, 1.0, connectivity=True),
         ),
         source="auto",
         assigned=("db", "web"),
+        ack_timeout_s=30,
     )
 
 

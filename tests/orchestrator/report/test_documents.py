@@ -177,7 +177,9 @@ def test_status_document_of_a_live_and_a_remembered_host():
 
 def test_plan_document_keeps_the_order_of_the_hosts():
     image = ImageChange("web", "caddy:2.8", "caddy:2.9", "sha256:1", "", 40)
-    change = Change("caddy", Action.RECREATE, "image", (image, ImageChange("b")), ("0.0.0.0:80->80",), downtime=True)
+    change = Change(
+        "caddy", Action.RECREATE, "image", (image, ImageChange("b")), ("0.0.0.0:80->80",), downtime=True, carries=True
+    )
     plan = HostPlan(
         "vps", OLD, NEW, "main", "Caddy 2.9", 1, (change,), steps=(Step(NEW, "Ada", "Caddy 2.9"),), digest="d1",
         is_foreseen=True, orphans=("old",), sent=740, path="DERP fra",
@@ -230,6 +232,7 @@ def test_plan_document_keeps_the_order_of_the_hosts():
                         ],
                         "ports": ["0.0.0.0:80->80"],
                         "downtime": True,
+                        "carries": True,
                     }
                 ],
                 "orphans": ["old"],

@@ -269,3 +269,30 @@ def test_two_runs_of_one_host_have_a_row_each():
     watched.view.opened(RunState.of("20261122T090000Z-0001", NEW, ["chelsty"], at(0)))
     watched.note(*CONFIRMED)
     assert [line.split()[0] for line in stream.lines if line] == ["chelsty", "vps", "chelsty"]
+
+
+APPROVAL = events.SessionWaiting(at(2), "approval", "needs approval: https://x.example/a", "https://x.example/a", 1800)
+
+
+def test_what_a_person_must_open_stands_above_the_rows_and_in_the_row_of_its_host():
+    stream = Terminal()
+    watched = Watched(stream, TERM="xterm")
+    watched.note(CONFIRMED[0], APPROVAL)
+    assert stream.lines == [
+        "16:10:02 chelsty needs approval: https://x.example/a",
+        "chelsty  · connecting  -  -  0.0 s  needs approval: https://x.example/a",
+        "vps      · pending     -  -  -",
+    ]
+    watched.note(events.SessionOpened(at(9), "DERP fra"))
+    watched.view._live.refresh()
+    assert stream.lines[1] == "chelsty  · connected  -  -  0.0 s  DERP fra"
+
+
+def test_an_address_to_open_is_a_link_on_a_terminal_that_knows_links_and_plain_text_elsewhere():
+    linked, plain = Terminal(), io.StringIO()
+    for stream, environ in ((linked, {"TERM": "xterm-256color"}), (plain, {"TERM": "dumb"})):
+        watched = Watched(stream, **environ)
+        watched.note(CONFIRMED[0], APPROVAL)
+        watched.close()
+    assert "needs approval: https://x.example/a\n" in plain.getvalue()
+    assert ";https://x.example/a\x1b\\" in linked.getvalue()

@@ -154,6 +154,31 @@ def test_ports_that_are_opened_stand_below_their_service():
     ]
 
 
+@pytest.mark.parametrize(
+    "change, fields, words",
+    [
+        (
+            Change("vpn", Action.RECREATE, "image", carries=True), {},
+            "goes back by itself unless acknowledged within 120 s",
+        ),
+        (
+            Change("vpn", Action.CREATE, "image", carries=True), {"ack_timeout_s": 5.0},
+            "goes back by itself unless acknowledged within 5 s",
+        ),
+        (
+            Change("vpn", Action.CREATE, "image", carries=True), {"is_first": True},
+            "fails unless acknowledged within 120 s, and has nothing to go back to",
+        ),
+        (Change("vpn", Action.UNCHANGED, carries=True), {}, ""),
+        (Change("vpn", Action.RECREATE, "image"), {}, ""),
+    ],
+)  # fmt: skip
+def test_what_may_cut_the_connection_says_what_becomes_of_it(change, fields, words):
+    details = lines_of(changes=(change,), **fields)[1:]
+
+    assert details == ([f"               carries the connection: {words}"] if words else [])
+
+
 def test_downtime_is_told_with_the_count():
     changes = (
         Change("caddy", Action.RECREATE, "image", downtime=True), Change("old", Action.REMOVE, downtime=True),

@@ -9,7 +9,6 @@ from support.report_values import screen_of, shown
 from saturn_orchestrator.plan.model import Action
 from saturn_orchestrator.report.style import (
     LOOKS,
-    age_text,
     can_redraw,
     console,
     counted,
@@ -18,7 +17,6 @@ from saturn_orchestrator.report.style import (
     short_revision,
     show,
     size_text,
-    span_text,
     tally,
     unbroken,
     verbatim,
@@ -52,40 +50,6 @@ class Terminal(io.StringIO):
 )
 def test_duration_text_names_the_unit(seconds, text):
     assert duration_text(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (None, "-"),
-        (-90, "just now"),
-        (4, "just now"),
-        (59, "59 s ago"),
-        (300, "5 min ago"),
-        (3 * 3600, "3 h ago"),
-        (47 * 3600, "47 h ago"),
-        (72 * 3600, "3 days ago"),
-    ],
-)
-def test_age_text_names_the_unit(seconds, text):
-    assert age_text(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (59.9, "59 s"),
-        (60, "1 min"),
-        (3599, "59 min"),
-        (3600, "1 h"),
-        (48 * 3600 - 1, "47 h"),
-        (48 * 3600, "2 days"),
-        (7 * 86_400, "7 days"),
-    ],
-)
-def test_span_text_has_one_unit(seconds, text):
-    assert span_text(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from datetime import timedelta, timezone
 import pytest
 from support.report_values import at, run_of
 
-from saturn_orchestrator.report.times import host_duration_s, local_time, run_duration_s, seconds_between
+from saturn_orchestrator.report.times import host_duration_s, local_time, run_duration_s
 from saturn_orchestrator.state.model import HostState, Status
 
 TOKYO = timezone(timedelta(hours=9))
@@ -24,14 +24,6 @@ TOKYO = timezone(timedelta(hours=9))
 )
 def test_local_time_is_the_same_width_whatever_a_node_sends(text, clock):
     assert local_time(text, TOKYO) == clock
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "seconds"),
-    [(at(2), at(12), 10.0), (at(12), at(2), None), ("", at(2), None), (at(2), "soon", None)],
-)
-def test_seconds_between_contradicting_clocks_are_unknown(start, end, seconds):
-    assert seconds_between(start, end) == seconds
 
 
 def test_a_run_lasts_until_its_last_host_ends():

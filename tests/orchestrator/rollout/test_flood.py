@@ -18,7 +18,7 @@ from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.rollout.following import Link
 from saturn_orchestrator.rollout.host_run import Ways
 from saturn_orchestrator.rollout.runner import Stop, roll_out
-from saturn_orchestrator.session.base import Session
+from saturn_orchestrator.session.base import Session, Tell
 from saturn_orchestrator.session.payload import MARK, Payload
 from saturn_orchestrator.session.stream import Conversation
 from saturn_orchestrator.state.model import RunState, Status
@@ -54,6 +54,8 @@ class Flood:
 class Flooding:
     """A Session that tells its facts, then floods."""
 
+    peer = None
+
     def __init__(self, lines: bytes) -> None:
         self.channel = Flood(lines)
         self._flooding = Conversation("flood", self.channel, Payload(b"", ""))
@@ -77,7 +79,7 @@ async def confirmed(_: HostPlan) -> str:
 
 
 async def deployed(flooding: Flooding, sink: FakeSink) -> RunState:
-    async def door(host: Host) -> Session:
+    async def door(host: Host, _: Tell) -> Session:
         return flooding if host.name == "flood" else FakeSession([facts("good", revision=OLD)], run_story("good"))
 
     hosts = [build.host(name) for name in ("flood", "good")]

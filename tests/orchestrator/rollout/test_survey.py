@@ -8,9 +8,12 @@ from support import build
 from support.build import facts
 from support.fake_session import FakeDoor, FakeSession
 
-from saturn_orchestrator.errors import Denied, SessionLost, Unreachable
+from saturn_orchestrator.errors import Denied, OffTailnet, SessionLost, Unreachable
+from saturn_orchestrator.events import OwnEvent, SessionOpening, SessionWaiting, now
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.survey import ATTEMPTS, connect, gather_facts, new_run_id
+from saturn_orchestrator.session.base import Session, Tell, patient
+from saturn_orchestrator.topology.model import Host
 
 
 def test_a_run_id_is_a_moment_and_four_characters():
@@ -18,32 +21,83 @@ def test_a_run_id_is_a_moment_and_four_characters():
 
 
 def test_connect_gives_up_after_some_attempts():
-    async def story() -> list[int]:
-        attempts: list[int] = []
+    async def story() -> list[OwnEvent]:
+        told: list[OwnEvent] = []
         door = FakeDoor(alpha=[Unreachable(f"attempt {number}") for number in (1, 2, 3, 4)])
         with pytest.raises(Unreachable, match="attempt 3"):
-            await connect(build.host("alpha", connect_timeout_s=30), door, attempts.append)
-        return attempts
+            await connect(build.host("alpha", connect_timeout_s=30), door, told.append)
+        return told
 
-    assert asyncio.run(story()) == list(range(1, ATTEMPTS + 1))
+    told = asyncio.run(story())
+    assert [(type(event), event.attempt) for event in told] == [
+        (SessionOpening, number) for number in range(1, ATTEMPTS + 1)
+    ]
 
 
 def test_connect_gives_up_at_the_end_of_the_hosts_patience():
     async def story() -> None:
-        await connect(build.host("alpha", connect_timeout_s=0.05), FakeDoor(alpha=[asyncio.Event()]), lambda _: None)
+        await connect(build.host("alpha", connect_timeout_s=0.05), FakeDoor(alpha=[asyncio.Event()]))
 
     with pytest.raises(Unreachable, match=r"^alpha port 22 did not answer within 0\.05 s$"):
         asyncio.run(story())
 
 
-def test_connect_tries_a_denial_once():
+def test_a_session_that_gives_up_by_itself_has_the_last_word():
+    async def gives_up(host: Host, tell: Tell) -> Session:
+        await asyncio.sleep(host.ssh.connect_timeout_s)
+        raise Unreachable("it stalled in the key exchange")
+
+    with pytest.raises(Unreachable, match="it stalled in the key exchange"):
+        asyncio.run(connect(build.host("alpha", connect_timeout_s=0.5), gives_up))
+
+
+@pytest.mark.parametrize(
+    "error", [Denied("no"), Denied("no", code="denied_by_policy"), OffTailnet("away"), OffTailnet("?", code="x")]
+)
+def test_connect_tries_what_no_time_heals_once(error):
     async def story() -> list[str]:
-        door = FakeDoor(alpha=[Denied("no"), FakeSession()])
-        with pytest.raises(Denied):
-            await connect(build.host("alpha"), door, lambda _: None)
+        door = FakeDoor(alpha=[error, FakeSession()])
+        with pytest.raises(type(error)):
+            await connect(build.host("alpha"), door)
         return door.opened
 
     assert asyncio.run(story()) == ["alpha"]
+
+
+def test_what_asks_for_patience_is_given_it_and_is_told():
+    waiting = SessionWaiting(now(), "approval", "needs approval: https://x", "https://x", patience_s=3600.0)
+
+    async def approved_late(host: Host, tell: Tell) -> Session:
+        tell(waiting)
+        await asyncio.sleep(3 * host.ssh.connect_timeout_s)
+        return FakeSession()
+
+    async def story() -> list[OwnEvent]:
+        told: list[OwnEvent] = []
+        assert await connect(build.host("alpha", connect_timeout_s=0.1), approved_late, told.append)
+        return told
+
+    assert asyncio.run(story())[1:] == [waiting]
+
+
+def test_what_asks_for_less_patience_than_there_is_takes_none_away():
+    async def says_so(host: Host, tell: Tell) -> Session:
+        tell(SessionWaiting(now(), "offline", "offline; trying once"))
+        await asyncio.sleep(0)
+        return FakeSession()
+
+    assert asyncio.run(connect(build.host("alpha"), says_so))
+
+
+def test_a_word_that_comes_too_late_stretches_nothing_and_is_told_all_the_same():
+    async def story() -> list[OwnEvent]:
+        told: list[OwnEvent] = []
+        async with patient(5.0, told.append) as tell:
+            pass
+        tell(SessionWaiting(now(), "first_contact", "a path is being found", patience_s=40.0))
+        return told
+
+    assert [event.code for event in asyncio.run(story())] == ["first_contact"]
 
 
 def test_facts_are_asked_for_with_all_that_the_topology_says():

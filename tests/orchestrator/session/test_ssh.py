@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 from support.build import RUN
-from support.ssh_server import SshServer, new_identity, opened_ssh, ssh_server, tcp_server
+from support.ssh_server import SshServer, new_identity, opened_ssh, ssh_server, stalling_server, tcp_server
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import (
@@ -261,6 +261,62 @@ def test_something_that_speaks_no_ssh_is_an_ssh_failure(tmp_path):
     async def story() -> None:
         async with tcp_server(lambda writer: writer.write(b"HTTP/1.1 400 Bad Request\r\n" * 2000)) as port:
             assert isinstance(await error_of_opening(await at(port, tmp_path)), SessionError)
+
+    asyncio.run(story())
+
+
+def test_a_key_exchange_that_stalls_twice_names_the_mtu(tmp_path):
+    async def story() -> None:
+        proposals: list[bytes] = []
+        async with stalling_server(proposals) as (_, port):
+            error = await error_of_opening(await at(port, tmp_path, connect_timeout_s=1.0))
+
+            assert (type(error), error.code, len(proposals)) == (Unreachable, "key_exchange_stalled", 2)
+            assert error.hint == "what arrives? ping -M do -s 1300 127.0.0.1"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("reason", ["no way", "no \x1b[2J\u202eway"])
+def test_a_server_that_opens_no_channel_is_not_tried_again(tmp_path, reason):
+    class Full(asyncssh.SSHServer):
+        def session_requested(self):
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, reason)
+
+    async def story() -> None:
+        host_key = asyncssh.generate_private_key("ssh-ed25519")
+        keys = tmp_path / "authorized_keys"
+        keys.write_bytes(new_identity(tmp_path / "id_ed25519").export_public_key())
+        server = await asyncssh.create_server(
+            Full, "127.0.0.1", 0, server_host_keys=[host_key], authorized_client_keys=str(keys)
+        )
+        port = server.get_port()
+        error = await error_of_opening(SshServer(port, tmp_path, host_key).host())
+        server.close()
+        await server.wait_closed()
+
+        assert (type(error), error.code, error.retryable) == (SessionError, "channel_refused", False)
+        assert error.message == f"127.0.0.1 port {port} would not open a channel: {events.neutral(reason)}"
+
+    asyncio.run(story())
+
+
+def test_the_last_words_of_a_server_are_neutral_and_bounded(tmp_path):
+    class Parting(asyncssh.SSHServer):
+        def connection_made(self, conn):
+            self.connection = conn
+
+        def begin_auth(self, username):
+            self.connection.disconnect(asyncssh.DISC_BY_APPLICATION, "bye \x1b[2J\u202e\r\n" + "x" * 9000)
+            return True
+
+    async def story() -> None:
+        async with ssh_server(tmp_path, server=Parting) as server:
+            error = await error_of_opening(server.host())
+
+        assert isinstance(error, SessionError)
+        assert "bye [2J  xxx" in error.message
+        assert (events.neutral(error.message), len(error.message) < 1000) == (error.message, True)
 
     asyncio.run(story())
 

@@ -102,7 +102,23 @@ FAILED_STAGE = node_event(
             standing(Status.PENDING), own_event(events.SessionOpening, attempt=2),
             standing(Status.CONNECTING, attempt=2, started_at=AT),
         ),
-        (standing(Status.CONNECTING), own_event(events.SessionOpened), standing(Status.CONNECTED)),
+        (
+            standing(Status.CONNECTING),
+            own_event(events.SessionWaiting, code="approval", message="needs approval: https://x", url="https://x"),
+            standing(Status.CONNECTING, text="needs approval: https://x"),
+        ),
+        (
+            standing(text="pulling", link_lost_at=AT), own_event(events.SessionWaiting, message="offline"),
+            standing(text="pulling", link_lost_at=AT),
+        ),
+        (
+            standing(Status.CONNECTING, text="needs approval: https://x"), own_event(events.SessionOpened),
+            standing(Status.CONNECTED),
+        ),
+        (
+            standing(Status.CONNECTING), own_event(events.SessionOpened, path="DERP fra"),
+            standing(Status.CONNECTED, text="DERP fra"),
+        ),
         (
             standing(Status.CONNECTED), own_event(events.HostPlanned, revision_before=OLD, revision_after=NEW),
             standing(Status.PLANNED, revision_before=OLD, revision_after=OLD),
@@ -214,6 +230,15 @@ FAILED_STAGE = node_event(
                 stage="deploy", last_seq=3,
                 error=HostError("services_failed", "web failed", "saturn diagnose", "deploy", "web", ("last line",)),
             ),
+        ),
+        (
+            standing(text="old"), node_event(events.AckNeeded, stage="deploy", service="vpn"),
+            standing(service="vpn", text="waits for an acknowledgement", last_seq=1),
+        ),
+        (
+            standing(service="vpn", text="waits for an acknowledgement"),
+            node_event(events.Acknowledged, stage="deploy", service="vpn"),
+            standing(service="vpn", last_seq=1),
         ),
         (standing(), node_event(events.Progress, stage="deploy", text="pulling"), standing(text="pulling", last_seq=1)),
         (standing(), node_event(events.Log, stage="deploy", text="pulled"), standing(text="pulled", last_seq=1)),

@@ -31,6 +31,40 @@ def test_deploy_order_moves_a_dependency_just_before_its_first_need(
     assert deploy_order(listed, depends_on) == tuple(ordered)
 
 
+@pytest.mark.parametrize(
+    ("listed", "depends_on", "carriers", "ordered"),
+    [
+        ("abc", {}, "a", "bca"),
+        ("abcd", {}, "ca", "bdac"),
+        ("abc", {"b": ["a"]}, "a", "cab"),
+        ("abcd", {"b": ["c"], "c": ["a"]}, "a", "dacb"),
+        ("abcd", {"b": ["a"]}, "ad", "cabd"),
+        ("abc", {"a": ["c"]}, "a", "bca"),
+    ],
+)
+def test_what_carries_the_connection_comes_last_unless_something_needs_it(
+    listed: str, depends_on: dict[str, list[str]], carriers: str, ordered: str
+):
+    assert deploy_order(listed, depends_on, carriers) == tuple(ordered)
+
+
+@given(st.permutations(NAMES), acyclic, st.sets(st.sampled_from(NAMES)))
+def test_before_a_carrier_stands_whatever_does_not_need_one(
+    listed: list[str], depends_on: dict[str, set[str]], carriers: set[str]
+):
+    ordered = deploy_order(listed, {name: sorted(needed) for name, needed in depends_on.items()}, carriers)
+    first = min((ordered.index(name) for name in carriers), default=len(ordered))
+    assert sorted(ordered) == sorted(listed)
+    assert all(ordered.index(need) < ordered.index(name) for name in NAMES for need in depends_on[name] & set(NAMES))
+    assert all(needs(name, depends_on) & carriers for name in ordered[first:] if name not in carriers)
+
+
+def needs(name: str, depends_on: dict[str, set[str]]) -> set[str]:
+    """What a service needs, itself or through others."""
+    direct = depends_on.get(name, set())
+    return direct.union(*(needs(each, depends_on) for each in direct))
+
+
 @given(st.permutations(NAMES), acyclic)
 def test_deploy_order_puts_every_service_after_what_it_needs(listed: list[str], depends_on: dict[str, set[str]]):
     ordered = deploy_order(listed, {name: sorted(needed) for name, needed in depends_on.items()})
@@ -42,7 +76,7 @@ def test_deploy_order_puts_every_service_after_what_it_needs(listed: list[str], 
 
 @given(graphs)
 def test_deploy_order_holds_every_service_once_even_in_a_circle(depends_on: dict[str, list[str]]):
-    assert sorted(deploy_order(NAMES, depends_on)) == list(NAMES)
+    assert sorted(deploy_order(NAMES, depends_on, "af")) == list(NAMES)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def test_defaults_entry_and_host_file_are_merged_in_this_order(tmp_path: Path):
           compose: {command: [docker, compose]}
         hosts:
           vps:
+            ack_timeout_s: 30
             ssh: {port: 2200, identity_file: keys/vps, jump: null}
             compose: {command: [podman, compose]}
             tags: [one]
@@ -73,6 +74,7 @@ def test_defaults_entry_and_host_file_are_merged_in_this_order(tmp_path: Path):
             name="vps",
             address="vps",
             root="/srv/lab",
+            ack_timeout_s=30,
             link="metered",
             tags=("two",),
             ssh=Ssh(user="admin", port=2200, identity_file=None, known_hosts=known_hosts, jump=None),
@@ -130,6 +132,34 @@ def test_service_file_is_read_and_its_folder_follows_the_layout(tmp_path: Path):
             ),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("word", "image", "is_carrier"),
+    [
+        ("", "tailscale/tailscale:latest", True),
+        ("connectivity: null", "ghcr.io/tailscale/tailscale", True),
+        ("connectivity: false", "tailscale/tailscale:latest", False),
+        ("", "busybox", False),
+        ("connectivity: true", "busybox", True),
+    ],
+)
+def test_a_service_carries_the_connection_when_it_says_so_or_its_image_does(
+    tmp_path: Path, word: str, image: str, is_carrier: bool
+):
+    files = {
+        "services/net/compose.yaml": f"services: {{main: {{image: {image}}}}}\n",
+        "services/net/service.yaml": word,
+    }
+    host = load(homelab(tmp_path, HEAD + "hosts: {vps: {services: [net]}}\n", files)).hosts["vps"]
+    assert (host.services[0].connectivity, host.carriers) == (is_carrier, frozenset({"net"} if is_carrier else ()))
+
+
+def test_what_carries_the_connection_is_deployed_last(tmp_path: Path):
+    files = services("net", "web", dns="connectivity: true", app="depends_on: [dns]")
+    files["services/net/docker-compose.yml"] = "services: {main: {image: linuxserver/wireguard}}\n"
+    host = load(homelab(tmp_path, HEAD + "hosts: {vps: {services: [net, app, dns, web]}}\n", files)).hosts["vps"]
+    assert [each.name for each in host.services] == ["web", "dns", "app", "net"]
 
 
 def test_sections_of_the_whole_topology_are_read(tmp_path: Path):

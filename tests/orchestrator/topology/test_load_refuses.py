@@ -26,7 +26,10 @@ FILES = services(
         "circle-b": "depends_on: [circle-c]\n",
         "circle-c": "depends_on: [circle-a]\n",
         "website": "description: a page\nexposure: public\n",
-        "broken": "exposure: everyone\nrequired_env: [1A, OK]\nbackup: {keep: 0, pats: []}\nhealthcheck: soon\n",
+        "broken": (
+            "exposure: everyone\nrequired_env: [1A, OK]\nbackup: {keep: 0, pats: []}\nhealthcheck: soon\n"
+            "connectivity: maybe\n"
+        ),
     },
 ) | {
     "services/hollow/README.md": "no compose file here\n",
