@@ -91,7 +91,9 @@ def _reachability(standing: Standing, now: str) -> Text:
 
 def _path(peer: Peer) -> str:
     """How it is reached over the tailnet."""
-    return "this machine" if peer.is_self else peer.path.words or "not known"
+    if peer.is_self:
+        return "this machine"
+    return (peer.path.words or "not known") if peer.is_online else "-"
 
 
 def _revision(standing: Standing) -> str:

@@ -9,9 +9,6 @@ from saturn_orchestrator.tailnet.model import Peer, Tailnet, ip_address, is_of_a
 from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, Trouble, trouble_of
 from saturn_orchestrator.topology.model import Host
 
-TAILSCALE_SSH_PORT = 22
-"""Where tailscaled answers logins itself; every other port is left to whoever listens there."""
-
 _MAX_NAMES = 5
 
 
@@ -20,14 +17,14 @@ class Route:
     """The way to a host.
 
     address: what is dialled. peer: the host on the tailnet, None for one that is reached without it. is_userspace: the
-    system has no route there, tailscaled dials. note: what a person should know when nobody answers.
+    system has no route there, tailscaled dials. trouble: what keeps SATURN off its tailnet, where the host may be.
     """
 
     host: Host
     address: str
     peer: Peer | None = None
     is_userspace: bool = False
-    note: str = ""
+    trouble: Trouble | None = None
 
     @property
     def is_local(self) -> bool:
@@ -36,8 +33,16 @@ class Route:
 
     @property
     def is_tailscale_ssh(self) -> bool:
-        """Whether tailscaled answers there, with the keys that the tailnet tells."""
-        return bool(self.peer and self.peer.has_tailscale_ssh) and self.host.ssh.port == TAILSCALE_SSH_PORT
+        """Whether the host is held to the keys that the tailnet tells, and may let us in without one of ours.
+
+        Whatever the port: as root tailscaled uses the keys of the machine's own sshd.
+        """
+        return bool(self.peer and self.peer.has_tailscale_ssh)
+
+    @property
+    def note(self) -> str:
+        """What a person should know when nobody answers."""
+        return f"{self.trouble.message}: {self.trouble.hint}" if self.trouble else ""
 
     @property
     def where(self) -> str:
@@ -88,8 +93,7 @@ def _without(host: Host, trouble: Trouble, must: bool) -> Route:
         raise OffTailnet(
             f"{host.name} is reached over the tailnet, and {trouble.message}", code=trouble.code, hint=trouble.hint
         )
-    note = "" if trouble == NOT_INSTALLED else f"{trouble.message}: {trouble.hint}"
-    return Route(host, host.address, note=note)
+    return Route(host, host.address, trouble=None if trouble == NOT_INSTALLED else trouble)
 
 
 def _only(host: Host, found: tuple[Peer, ...], tailnet: Tailnet) -> Peer:

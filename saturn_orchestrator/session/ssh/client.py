@@ -55,7 +55,7 @@ class Client(asyncssh.SSHClient):
     @property
     def is_of_tailscale(self) -> bool:
         """Whether tailscaled is the server."""
-        return self._route.is_tailscale_ssh or "Tailscale" in self._extra("server_version")
+        return "Tailscale" in self._extra("server_version")
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """asyncssh: the line stands, and nothing was said on it."""

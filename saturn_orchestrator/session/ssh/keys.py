@@ -11,12 +11,11 @@ from pathlib import Path
 
 import asyncssh
 
-from saturn_orchestrator.errors import Denied, HostKeyRejected
+from saturn_orchestrator.errors import Denied, HostKeyRejected, OffTailnet
 from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.tailnet.model import Peer, ip_address
 from saturn_orchestrator.topology.model import Host
 
-_FINGERPRINT = "on the host, its fingerprint is told by: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
 _DEFAULT_IDENTITY = Path("~/.ssh/id_ed25519").expanduser()
 
 
@@ -129,12 +128,18 @@ def _of_the_file(route: Route) -> TrustedKeys:
             trusted += found[0]
             authorities += found[1]
             revoked += found[2]
+    if not trusted and not authorities and route.trouble:  # there it would be known by the tailnet
+        raise OffTailnet(
+            f"no host key is known for {host.address} outside the tailnet, and {route.trouble.message}",
+            code=route.trouble.code,
+            hint=route.trouble.hint,
+        )
     if not trusted and not authorities:
         raise HostKeyRejected(
             f"no host key is known for {host.address}, so it cannot be told from an impostor",
             code="host_key_unknown",
             place=str(file),
-            notes=(*filter(None, (route.note,)), _FINGERPRINT),
+            notes=("on the host, its fingerprint is told by: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",),
             hint=f"on {host.ssh.jump}: {keyscan(host)}   # compare the fingerprint, and add the line to {file}"
             if host.ssh.jump
             else f"{keyscan(host)} >> {file}   # then compare the fingerprint",

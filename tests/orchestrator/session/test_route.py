@@ -7,7 +7,7 @@ from support.tailscaled import peer, tailnet
 from saturn_orchestrator.errors import OffTailnet, SaturnError, SessionError
 from saturn_orchestrator.session.route import Route, is_tailnet_wanted, route_of
 from saturn_orchestrator.tailnet.model import Peer, Tailnet
-from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, NOT_RUNNING, Trouble
+from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, NOT_RUNNING, Trouble, trouble_of
 from saturn_orchestrator.topology.model import Host, Ssh
 
 NOW = "2026-11-25T20:45:00Z"
@@ -175,9 +175,7 @@ def test_without_a_tailnet_such_a_host_is_off_it(known, code, message, fields):
 def test_without_a_tailnet_every_other_host_is_dialled_and_the_trouble_is_remembered():
     asked = host()
 
-    assert route_of(asked, STOPPED, NOW) == Route(
-        asked, "alpha", note="tailscale is switched off on SATURN: sudo tailscale up"
-    )
+    assert route_of(asked, STOPPED, NOW) == Route(asked, "alpha", trouble=trouble_of(Tailnet("Stopped"), NOW))
 
 
 def test_a_machine_without_tailscale_hears_nothing_of_it():
@@ -193,11 +191,11 @@ def test_the_key_of_saturn_itself_expires_with_the_time():
 # --- what a route is --------------------------------------------------------------------------------------------------
 
 
-def test_tailscaled_answers_on_its_own_port_alone():
+def test_a_peer_that_has_keys_on_the_tailnet_is_held_to_them_on_every_port():
     known = tailnet(peer("alpha", host_keys=KEYS))
 
     assert route_of(host(), known, NOW).is_tailscale_ssh
-    assert not route_of(host(ssh=Ssh(user="ada", port=2222)), known, NOW).is_tailscale_ssh
+    assert route_of(host(ssh=Ssh(user="ada", port=2222)), known, NOW).is_tailscale_ssh
     assert not route_of(host(), tailnet(ALPHA), NOW).is_tailscale_ssh
     assert not route_of(host(transport="ssh"), None, NOW).is_tailscale_ssh
 

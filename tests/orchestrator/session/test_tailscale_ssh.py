@@ -29,13 +29,13 @@ from saturn_orchestrator.errors import Denied, HostKeyRejected, OffTailnet, Satu
 from saturn_orchestrator.events import OwnEvent, Request, SessionWaiting
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.survey import connect
-from saturn_orchestrator.session import approval, dial, route
+from saturn_orchestrator.session import approval, dial
 from saturn_orchestrator.session.base import Session, Tell, nobody
 from saturn_orchestrator.session.dial import Switchboard
 from saturn_orchestrator.session.ssh import client
 from saturn_orchestrator.tailnet.book import AddressBook
 from saturn_orchestrator.tailnet.model import Path as WayThere
-from saturn_orchestrator.tailnet.model import Peer
+from saturn_orchestrator.tailnet.model import Peer, Tailnet
 from saturn_orchestrator.topology.model import Host
 
 POLICY = 'tailscale: tailnet policy does not permit you to SSH as user "homelab"'
@@ -151,10 +151,9 @@ def test_a_system_without_a_route_lets_tailscaled_dial(tmp_path):
     asyncio.run(story())
 
 
-def test_a_system_with_a_route_dials_itself(tmp_path, monkeypatch):
+def test_a_system_with_a_route_dials_itself(tmp_path):
     async def story() -> None:
         async with tailscale_ssh(tmp_path) as server:
-            monkeypatch.setattr(route, "TAILSCALE_SSH_PORT", server.port)
             daemon = FakeTailscaled(tailnet(server.peer(address="127.0.0.1")))
 
             await opened(daemon, server.host(port=server.port))
@@ -164,10 +163,9 @@ def test_a_system_with_a_route_dials_itself(tmp_path, monkeypatch):
     asyncio.run(story())
 
 
-def test_what_tailscaled_has_no_route_to_is_dialled_by_the_system(tmp_path, monkeypatch):
+def test_what_tailscaled_has_no_route_to_is_dialled_by_the_system(tmp_path):
     async def story() -> None:
         async with tailscale_ssh(tmp_path) as server:
-            monkeypatch.setattr(route, "TAILSCALE_SSH_PORT", server.port)
             known = tailnet(server.peer(address="127.0.0.1"), is_userspace=True)
 
             await opened(FakeTailscaled(known, lines={"127.0.0.1": None}), server.host(port=server.port))
@@ -283,18 +281,41 @@ def test_a_plain_sshd_on_the_tailnet_is_held_to_known_hosts_under_any_of_its_nam
     asyncio.run(story())
 
 
-def test_an_sshd_on_another_port_is_not_held_to_the_keys_of_tailscale(tmp_path):
+def test_a_host_that_only_the_tailnet_could_know_is_unreachable_while_saturn_is_off_it(tmp_path):
     async def story() -> None:
         async with ssh_server(tmp_path) as server:
-            tailscaled = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
-            daemon = FakeTailscaled(tailnet(peer("alpha", ("127.0.0.1",), host_keys=(tailscaled,))))
+            off = FakeTailscaled(Tailnet("Stopped"))
+            host = server.host()
 
-            await opened(daemon, server.host())
+            await opened(off, host)
+            (tmp_path / "known_hosts").write_text("")
+            error = await error_of(off, host)
+
+            assert (type(error), error.code, error.hint) == (OffTailnet, "tailnet_stopped", "sudo tailscale up")
+            assert error.message == (
+                "no host key is known for 127.0.0.1 outside the tailnet, and tailscale is switched off on SATURN"
+            )
 
     asyncio.run(story())
 
 
-def test_a_plain_sshd_that_forbids_in_its_banner_is_not_taken_for_a_policy(tmp_path):
+def test_an_sshd_on_another_port_is_held_to_the_keys_of_the_tailnet_too(tmp_path):
+    async def story() -> None:
+        async with ssh_server(tmp_path) as server:
+            other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+            own = server.host_key.export_public_key().decode()
+
+            told_right = FakeTailscaled(tailnet(peer("alpha", ("127.0.0.1",), host_keys=(own,))))
+            told_otherwise = FakeTailscaled(tailnet(peer("alpha", ("127.0.0.1",), host_keys=(other,))))
+
+            await opened(told_right, server.host())
+            assert (await error_of(told_otherwise, server.host())).code == "host_key_changed"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("has_keys_on_the_tailnet", [False, True])
+def test_a_plain_sshd_that_forbids_in_its_banner_is_not_taken_for_a_policy(tmp_path, has_keys_on_the_tailnet):
     class Stern(asyncssh.SSHServer):
         def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
             self._connection = conn
@@ -306,7 +327,8 @@ def test_a_plain_sshd_that_forbids_in_its_banner_is_not_taken_for_a_policy(tmp_p
     async def story() -> None:
         async with ssh_server(tmp_path, server=Stern) as server:
             new_identity(tmp_path / "stranger")
-            daemon = FakeTailscaled(tailnet(peer("alpha", ("127.0.0.1",))))
+            keys = (server.host_key.export_public_key().decode(),) if has_keys_on_the_tailnet else ()
+            daemon = FakeTailscaled(tailnet(peer("alpha", ("127.0.0.1",), host_keys=keys)))
 
             error = await error_of(daemon, server.host(identity_file=tmp_path / "stranger"))
 

@@ -161,18 +161,27 @@ def test_a_program_that_cannot_be_run_is_none(tmp_path):
 
 
 def test_a_program_that_hangs_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(daemon, "ANSWER_S", 0.05)
+    monkeypatch.setattr(daemon, "ANSWER_S", 2.0)  # time enough to start it
 
     assert status_of(LocalDaemon("", program(tmp_path, "exec sleep 100"))) == UNREADABLE
 
 
-def test_a_script_whose_answer_nobody_wants_any_more_is_ended_with_what_it_started(tmp_path):
+def test_a_script_whose_answer_nobody_wants_any_more_is_ended_with_what_it_started(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "begun")
     tailscale = program(tmp_path, f"sleep 100 & echo $! > {tmp_path}/begun; wait")
+    create, created = asyncio.create_subprocess_exec, asyncio.Event()
+
+    async def noted(*words: str, **options: Any) -> asyncio.subprocess.Process:
+        process = await create(*words, **options)
+        created.set()
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
 
     async def story() -> str:
         asking = asyncio.create_task(LocalDaemon("", tailscale).status())
         pid = await asyncio.to_thread((tmp_path / "begun").read_text)
+        await created.wait()
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
