@@ -51,12 +51,17 @@ class Watched:
         """As the address book has it."""
         self.peer = peer
 
+    def note_presence(self) -> None:
+        """It answered, whatever the tailnet says."""
+        self.peer = replace(self.peer, is_online=True, last_seen="")
+
     async def look(self, daemon: Tailscaled, address: str) -> None:
         """Ping until the path is direct, or long enough."""
         for _ in range(PINGS):
             path = await daemon.ping(address)
             if path.kind:
-                self.peer = replace(self.peer, path=path, is_online=True, last_seen="")
+                self.note_presence()
+                self.peer = replace(self.peer, path=path)
             if path.kind == "direct":
                 return
             await asyncio.sleep(PING_S)
@@ -126,7 +131,10 @@ class Switchboard:
         sighting = self._sighting(route.peer, route.address) if route.peer else None
         self._jumps = self._jumps or Jumps(self._hosts, self.route, self._dial, self._approvals)
         async with self._jumps.dial(route, tell) as dial:
-            return await open_ssh(route, self._approvals, dial, tell, sighting)
+            session = await open_ssh(route, self._approvals, dial, tell, sighting)
+        if sighting:
+            sighting.note_presence()
+        return session
 
     def _dial(self, route: Route) -> Dial:
         async def dialled(tell: Tell) -> socket.socket | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -74,10 +74,10 @@ class TrustedKeys:
     source: the known_hosts file, or the tailnet.
     """
 
-    keys: list[asyncssh.SSHKey]
-    authorities: list[asyncssh.SSHKey]
-    revoked: list[asyncssh.SSHKey]
-    source: str
+    keys: list[asyncssh.SSHKey] = field(default_factory=list)
+    authorities: list[asyncssh.SSHKey] = field(default_factory=list)
+    revoked: list[asyncssh.SSHKey] = field(default_factory=list)
+    source: str = ""
 
     @property
     def explicit(self) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncssh
@@ -19,7 +19,7 @@ from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.session.ssh.channel import SshChannel
 from saturn_orchestrator.session.ssh.client import APPROVAL_S, Client
 from saturn_orchestrator.session.ssh.failure import session_error
-from saturn_orchestrator.session.ssh.keys import identities, trusted_keys
+from saturn_orchestrator.session.ssh.keys import TrustedKeys, identities, trusted_keys
 from saturn_orchestrator.session.stream import Conversation
 
 KEEPALIVE_S = 15
@@ -73,8 +73,8 @@ class Login:
         self._route = route
         self._approvals = approvals
         self._dial = dial
-        self._keys = trusted_keys(route)
-        self._identities = identities(route)
+        self._keys = TrustedKeys()
+        self._identities: Sequence[asyncssh.SSHKey] = ()
         self._client: Client | None = None
 
     async def connection(self, tell: Tell) -> asyncssh.SSHClientConnection:
@@ -86,12 +86,7 @@ class Login:
         """
         kex = _KEX
         while True:
-            line = await self._dial(tell)
-            try:
-                turn = await self._turn(tell)
-            except BaseException:
-                _hang_up(line)
-                raise
+            line, turn = await self._begun(tell)
             is_let_in = False
             try:
                 # The time that a turn took is no part of the login's.
@@ -119,6 +114,24 @@ class Login:
         """Why there is no session."""
         client = self._client or Client(self._route, lambda _: None, self._approvals, None)
         return session_error(error, self._route, client, self._keys)
+
+    async def _begun(self, tell: Tell) -> tuple[Line, Turn | None]:
+        """A line, and the turn to log in over it."""
+        # Nobody is dialled whose key is not known; but of a machine that is away that is no matter.
+        is_away = bool(self._route.peer and not self._route.peer.is_online)
+        if not is_away:
+            self._look_up_keys()
+        line = await self._dial(tell)
+        try:
+            if is_away:
+                self._look_up_keys()
+            return line, await self._turn(tell)
+        except BaseException:
+            _hang_up(line)
+            raise
+
+    def _look_up_keys(self) -> None:
+        self._keys, self._identities = trusted_keys(self._route), identities(self._route)
 
     async def _turn(self, tell: Tell) -> Turn | None:
         """Only Tailscale SSH asks for approvals."""

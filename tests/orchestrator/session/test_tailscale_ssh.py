@@ -11,7 +11,7 @@ import asyncssh
 import pytest
 from support import build
 from support.build import RUN
-from support.ssh_server import new_identity, ssh_server, stalling_server, tcp_server
+from support.ssh_server import SshServer, new_identity, ssh_server, stalling_server, tcp_server
 from support.tailscale_ssh import (
     Check,
     Login,
@@ -277,6 +277,22 @@ def test_a_plain_sshd_on_the_tailnet_is_held_to_known_hosts_under_any_of_its_nam
             daemon = FakeTailscaled(tailnet(peer("alpha", ("127.0.0.1",))))
 
             await opened(daemon, host)
+
+    asyncio.run(story())
+
+
+def test_of_a_machine_that_is_away_it_is_no_matter_that_its_key_is_not_known(tmp_path, silent_address, monkeypatch):
+    monkeypatch.setattr(dial, "PROBE_S", 0.2)
+    address, port = silent_address
+
+    async def story() -> None:
+        away = FakeTailscaled(tailnet(peer("alpha", (address,), is_online=False)))
+        host = SshServer(port, tmp_path, asyncssh.generate_private_key("ssh-ed25519")).host()
+        (tmp_path / "known_hosts").write_text("")
+
+        error = await error_of(away, host.model_copy(update={"address": "alpha"}))
+
+        assert (type(error), error.code) == (OffTailnet, "offline")
 
     asyncio.run(story())
 
