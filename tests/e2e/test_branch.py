@@ -8,7 +8,8 @@ from support.homelab import FOREVER, IMAGE, IMAGE_2, container
 from support.world import World
 
 HOST = "vps"
-TIMEOUT_S = 5
+TIMEOUT_S = 20
+"""Enough for an answer on a machine that is busy with other hosts."""
 
 
 def gateway(link: str, image: str = IMAGE) -> dict[str, object]:
@@ -43,10 +44,10 @@ def test_an_upgrade_that_leaves_the_host_within_reach_is_acknowledged(branch: Wo
 
     said = branch.saturn.run("deploy", "--hosts", HOST, "--yes", "--json")
 
-    promise = "carries the connection: goes back by itself unless acknowledged within 5 s"
+    promise = "carries the connection: goes back by itself unless acknowledged within 20 s"
     assert promise in " ".join(planned.out.split())
     assert (said.exit_code, said.hosts[HOST]["services"]["gateway"]["status"]) == (0, "changed"), said.err
-    assert "carries the connection: acknowledge within 5 s" in said.err
+    assert "carries the connection: acknowledge within 20 s" in said.err
     assert told(branch, "service_started", "ack_needed", "acknowledged", "service_finished") == [
         ("service_started", "llm"),
         ("service_finished", "llm"),
