@@ -18,7 +18,7 @@ from saturn_orchestrator.state.model import HostError
 from saturn_orchestrator.state.standing import Deferred, Standing, Surroundings, remembered
 from saturn_orchestrator.tailnet.book import AddressBook
 from saturn_orchestrator.tailnet.model import Peer
-from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, Trouble, expiry_warning, trouble_of
+from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, Trouble, expiry_warning, usable
 from saturn_orchestrator.topology.model import Host, Topology
 
 
@@ -57,11 +57,10 @@ async def surroundings(topology: Topology, book: AddressBook) -> Surroundings:
     wanting = [host for host in topology.hosts.values() if is_tailnet_wanted(host)]
     if not wanting:
         return Surroundings()
-    tailnet = await book.tailnet()
-    trouble = tailnet if isinstance(tailnet, Trouble) else trouble_of(tailnet, now())
-    if isinstance(tailnet, Trouble) or trouble:
-        is_needed = trouble != NOT_INSTALLED or any(host.transport == "tailscale" for host in wanting)
-        return Surroundings(_said(trouble) if trouble and is_needed else None)
+    tailnet = usable(await book.tailnet(), now())
+    if isinstance(tailnet, Trouble):
+        is_needed = tailnet != NOT_INSTALLED or any(host.transport == "tailscale" for host in wanting)
+        return Surroundings(_said(tailnet) if is_needed else None)
     meant = {host.name: tailnet.called(host.address) for host in wanting}
     expiry = expiry_warning(tailnet.own, now()) if tailnet.own else ""
     return Surroundings(

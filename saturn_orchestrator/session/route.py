@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from saturn_orchestrator.errors import OffTailnet, SessionError
 from saturn_orchestrator.tailnet.model import Peer, Tailnet, ip_address, is_of_a_tailnet
-from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, Trouble, trouble_of
+from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, Trouble, usable
 from saturn_orchestrator.topology.model import Host
 
 _MAX_NAMES = 5
@@ -66,13 +66,13 @@ def route_of(host: Host, known: Tailnet | Trouble | None, now: str) -> Route:
     if known is None:
         return Route(host, host.address)
     must = host.transport == "tailscale" or is_of_a_tailnet(host.address)
-    trouble = known if isinstance(known, Trouble) else trouble_of(known, now)
-    if trouble or isinstance(known, Trouble):
-        return _without(host, trouble or NOT_INSTALLED, must)
-    found = known.called(host.address)
+    tailnet = usable(known, now)
+    if isinstance(tailnet, Trouble):
+        return _without(host, tailnet, must)
+    found = tailnet.called(host.address)
     if not found and not must:
         return Route(host, host.address)
-    peer = _only(host, found, known)
+    peer = _only(host, found, tailnet)
     if peer.is_expired:
         raise OffTailnet(
             f"{host.name}'s key for the tailnet has expired, so nothing can reach it there",
@@ -82,7 +82,7 @@ def route_of(host: Host, known: Tailnet | Trouble | None, now: str) -> Route:
     address = host.address if ip_address(host.address) else next(iter(peer.addresses), "")
     if not address:
         raise OffTailnet(f"{host.name} has no address on the tailnet yet", code="not_on_tailnet", hint=_LOOK)
-    return Route(host, address, peer, known.is_userspace)
+    return Route(host, address, peer, tailnet.is_userspace)
 
 
 _LOOK = "tailscale status   # is it there under another name?"

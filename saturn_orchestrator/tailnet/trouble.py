@@ -73,6 +73,11 @@ def trouble_of(tailnet: Tailnet, now: str) -> Trouble | None:
     return known or UNREADABLE
 
 
+def usable(known: Tailnet | Trouble, now: str) -> Tailnet | Trouble:
+    """The tailnet that SATURN is part of, or why it is part of none. known: what tailscaled said."""
+    return known if isinstance(known, Trouble) else trouble_of(known, now) or known
+
+
 def expiry_warning(peer: Peer, now: str) -> str:
     """`its tailnet key expires in 3 days`, while that is near; "" otherwise."""
     left_s = _left_s(peer, now)

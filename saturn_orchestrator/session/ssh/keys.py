@@ -128,23 +128,23 @@ def _of_the_file(route: Route) -> TrustedKeys:
             trusted += found[0]
             authorities += found[1]
             revoked += found[2]
-    if not trusted and not authorities and route.trouble:  # there it would be known by the tailnet
+    if trusted or authorities:
+        return TrustedKeys(trusted, authorities, revoked, str(file))
+    if route.trouble:  # there it would be known by the tailnet
         raise OffTailnet(
             f"no host key is known for {host.address} outside the tailnet, and {route.trouble.message}",
             code=route.trouble.code,
             hint=route.trouble.hint,
         )
-    if not trusted and not authorities:
-        raise HostKeyRejected(
-            f"no host key is known for {host.address}, so it cannot be told from an impostor",
-            code="host_key_unknown",
-            place=str(file),
-            notes=("on the host, its fingerprint is told by: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",),
-            hint=f"on {host.ssh.jump}: {keyscan(host)}   # compare the fingerprint, and add the line to {file}"
-            if host.ssh.jump
-            else f"{keyscan(host)} >> {file}   # then compare the fingerprint",
-        )
-    return TrustedKeys(trusted, authorities, revoked, str(file))
+    raise HostKeyRejected(
+        f"no host key is known for {host.address}, so it cannot be told from an impostor",
+        code="host_key_unknown",
+        place=str(file),
+        notes=("on the host, its fingerprint is told by: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",),
+        hint=f"on {host.ssh.jump}: {keyscan(host)}   # compare the fingerprint, and add the line to {file}"
+        if host.ssh.jump
+        else f"{keyscan(host)} >> {file}   # then compare the fingerprint",
+    )
 
 
 @lru_cache
