@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from support.ssh_server import end_serving
+
 
 @dataclass
 class LocalApi:
@@ -114,9 +116,4 @@ async def local_api(**answers: Any) -> AsyncIterator[LocalApi]:
         try:
             yield api
         finally:
-            server.close()
-            for task, writer in serving.items():
-                task.cancel()
-                writer.close()
-            await asyncio.gather(*serving, return_exceptions=True)
-            await server.wait_closed()
+            await end_serving(server, serving)

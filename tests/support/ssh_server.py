@@ -173,12 +173,17 @@ async def stalling_server(proposals: list[bytes]) -> AsyncIterator[tuple[str, in
     try:
         yield server.sockets[0].getsockname()
     finally:
-        server.close()
-        for task, writer in serving.items():
-            task.cancel()
-            writer.close()
-        await asyncio.gather(*serving, return_exceptions=True)
-        await server.wait_closed()
+        await end_serving(server, serving)
+
+
+async def end_serving(server: asyncio.Server, serving: Mapping[asyncio.Task[None], asyncio.StreamWriter]) -> None:
+    """Hang up on whoever is served, and stop listening."""
+    server.close()
+    for task, writer in serving.items():
+        task.cancel()
+        writer.close()
+    await asyncio.gather(*serving, return_exceptions=True)
+    await server.wait_closed()
 
 
 @asynccontextmanager
