@@ -31,6 +31,7 @@ WITHOUT = {
     "journal/records.py": "see journal/database.py",
     "journal/rows.py": "see journal/database.py",
     "journal/sink.py": "see journal/database.py",
+    "policy.py": "a door to the executor's policy: node/test_policy.py",
     "report/advice.py": "wording alone: shown by report/test_summary.py and test_documents.py",
     "report/cancel_view.py": "wording alone: shown by app/test_cancel.py and e2e/test_attach.py",
     "report/diagnose_view.py": "wording alone: shown by `saturn diagnose`, tried in e2e",

@@ -44,6 +44,8 @@ _SENTENCES = {
     "service_failed": "FAILED ({code}): {message}",
     "ack_needed": "carries the connection: acknowledge within {timeout_s:g} s",
     "acknowledged": "acknowledged by {by}",
+    "backup_written": "backup {snapshot} written, {size} bytes in {duration_s} s",
+    "backup_restored": "backup {snapshot} restored; what stood before is kept as {kept}",
     "finding": "{severity} {code}: {message}",
     "progress": "{text}",
     "log": "{text}",

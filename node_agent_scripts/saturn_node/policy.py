@@ -9,6 +9,29 @@ from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from .wire import NodeOrder, ServiceOrder
 
+CODES: Mapping[str, str] = {
+    "service_missing": "error",
+    "compose_invalid": "error",
+    "compose_empty": "error",
+    "env_missing": "error",
+    "env_readable": "warning",
+    "port_exposed": "error",
+    "public_not_allowed": "error",
+    "network_host": "error",
+    "device_forbidden": "error",
+    "coordinator_local": "error",
+    "restart_missing": "warning",
+    "autonomy_dependency": "error",
+    "docker_socket": "warning",
+    "privileged": "warning",
+    "mount_outside": "warning",
+    "folder_owner": "warning",
+    "image_unpinned": "warning",
+    "healthcheck_missing": "warning",
+    "healthcheck_not_executable": "warning",
+}
+"""Every finding that validate knows, and how grave it is unless the topology or the rule has it otherwise."""
+
 
 class Definition(NamedTuple):
     """One service as it lies in the checkout and in <root>/config.

@@ -31,10 +31,26 @@ MAX_TAIL = 40
 
 
 @dataclass(frozen=True)
+class BackupOrder:
+    """What a backup takes of a service.
+
+    paths: of `config`, `data` and `logs`, the service's folders under the root. quiesce: stop | pause | none, how its
+    containers are held still meanwhile. keep: how many backups stay. exclude: shell patterns of paths inside a folder.
+    """
+
+    paths: Tuple[str, ...] = ("config", "data")
+    quiesce: str = "stop"
+    keep: int = 5
+    exclude: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ServiceOrder:
     """One service as the topology wants it on this node. `folder` is relative to the checkout.
 
-    connectivity: it carries the connection to the node, see AckNeeded.
+    connectivity: it carries the connection to the node, see AckNeeded. exposure: local-only | tailscale-internal |
+    public, who may reach what it publishes. backup: None when it is not backed up. provided: names of `.env` that
+    SATURN brings with the run, so that the node need not have them before.
     """
 
     name: str
@@ -44,6 +60,40 @@ class ServiceOrder:
     health_timeout_s: float = 60.0
     health_interval_s: float = 2.0
     connectivity: bool = False
+    exposure: str = "local-only"
+    backup: BackupOrder | None = None
+    provided: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """What a person allowed in spite of a rule. service "" stands for all. until: the last day, YYYY-MM-DD.
+
+    is_expired: that day was over when SATURN gave the order; it lowers nothing then, and is named.
+    """
+
+    code: str
+    service: str
+    reason: str
+    until: str
+    is_expired: bool = False
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What the topology lets the services of this node do; the rules stand in `policy`.
+
+    public: services that may be reached by the world. forbidden_devices: shell patterns. autonomous: the node must keep
+    working without any of `strangers`, names and addresses of machines outside its LAN. severity: code to error or
+    warning, where the topology has it otherwise than the rule.
+    """
+
+    public: Tuple[str, ...] = ()
+    forbidden_devices: Tuple[str, ...] = ()
+    autonomous: bool = False
+    strangers: Tuple[str, ...] = ()
+    severity: Dict[str, str] = field(default_factory=dict)
+    waivers: Tuple[Waiver, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,13 +116,15 @@ class NodeOrder:
     source: str = "auto"
     assigned: Tuple[str, ...] = ()
     ack_timeout_s: float = 120.0
+    conventions: Conventions = field(default_factory=Conventions)
 
 
 @dataclass(frozen=True)
 class Request:
     """One thing the controller asks of the executor.
 
-    verb: `facts` (read-only), `plan` (facts, and what a run would do; read-only, too), `run` (start the run unless it
+    verb: `backups`, `verify`, `fetch` (list the backups of the services, read them to their end, send a file of one);
+    `facts` (read-only), `plan` (facts, and what a run would do; read-only, too), `run` (start the run unless it
     was started, then follow it), `follow` (a run that was started, never start it), `diagnose`, `cancel`, `ack` (the
     node was reached after `service` came up). While a run is followed the last two have no answer of their own.
     run: the run id; `facts`, `plan` and `diagnose` get one of their own that names no run, `cancel` may leave it empty:
@@ -85,6 +137,8 @@ class Request:
     prune: remove services that are assigned no more. rollback: return what this run touched when it fails.
     restore: a deployment that this node remembers, by its run, whose images shall be used. prefetch: only fetch what a
     run would need; nothing that runs is touched. failing: services that were not well when the plan was made.
+    backup: only write a backup of each service. snapshot: only bring back this backup of the one service; for `verify`
+    the one that is meant, "" for all; for `fetch` the one whose `file` is read from byte `offset` on.
     """
 
     verb: str
@@ -106,6 +160,10 @@ class Request:
     failing: Tuple[str, ...] = ()
     service: str = ""
     attended: bool = False
+    backup: bool = False
+    snapshot: str = ""
+    file: str = ""
+    offset: int = 0
     protocol: int = PROTOCOL
 
 
@@ -221,6 +279,48 @@ class ServiceChange:
     images: Tuple[ImageChange, ...] = ()
     ports: Tuple[str, ...] = ()
     downtime: bool = False
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A finding that a run would have. severity: error (validate would block the host) | warning | waived."""
+
+    code: str
+    severity: str
+    message: str
+    service: str = ""
+    file: str = ""
+    key: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class ArchiveFact:
+    """One file of a backup. is_local: it holds what never leaves the node, and is neither listed for nor sent away."""
+
+    name: str
+    size: int = 0
+    sha256: str = ""
+    is_local: bool = False
+
+
+@dataclass(frozen=True)
+class SnapshotFact:
+    """A backup of a service that lies whole on the node. name: its timestamp, which names its folder.
+
+    revision, run: what was deployed when it was written, and by which run. reason: deploy | ordered | replaced (a
+    restore kept what stood before). size: bytes of its archives. files: how many files are in them.
+    """
+
+    service: str
+    name: str
+    at: str = ""
+    run: str = ""
+    revision: str = ""
+    reason: str = ""
+    size: int = 0
+    files: int = 0
+    archives: Tuple[ArchiveFact, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -357,7 +457,8 @@ class ServiceFinished:
     """A service was brought to its config.
 
     status: changed (a container was made, replaced, removed or started) | unchanged | removed (it is assigned no more)
-    | restored (a rollback brought its former revision back) | fetched (a prefetch has all that it needs).
+    | restored (a rollback brought its former revision back) | fetched (a prefetch has all that it needs) | saved (a
+    backup was ordered, and lies on the node).
     """
 
     seq: int
@@ -446,8 +547,49 @@ class Acknowledged:
 
 
 @dataclass(frozen=True)
+class BackupWritten:
+    """A backup of the service lies whole on the node. snapshot: its name. size: bytes of its archives.
+
+    removed: older ones that went, since no more than `keep` stay.
+    """
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    service: str
+    snapshot: str
+    path: str = ""
+    size: int = 0
+    files: int = 0
+    duration_s: float = 0.0
+    removed: Tuple[str, ...] = ()
+    type: Literal["backup_written"] = "backup_written"
+
+
+@dataclass(frozen=True)
+class BackupRestored:
+    """The service's folders are those of the backup. kept: the name under which what stood before can be restored."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    stage: str
+    service: str
+    snapshot: str
+    kept: str = ""
+    duration_s: float = 0.0
+    type: Literal["backup_restored"] = "backup_restored"
+
+
+@dataclass(frozen=True)
 class Finding:
-    """One thing validate found. severity: error (the host is blocked) | warning. file: in the checkout, or absolute."""
+    """One thing validate found. severity: error (the host is blocked) | warning | waived (an error that is allowed).
+
+    file: in the checkout, or absolute.
+    """
 
     seq: int
     at: str
@@ -576,7 +718,7 @@ class Plan:
 
     digest: over what the plan is based on (revision, last run, containers, local files) and what it wants; a run that
     was confirmed with it is refused once the basis moved. is_foreseen: False when the node lacks the revision, so that
-    `changes` cannot be told. failing: what is not well already.
+    `changes` cannot be told. failing: what is not well already. findings: what validate would say.
     """
 
     seq: int
@@ -588,6 +730,7 @@ class Plan:
     is_foreseen: bool = False
     changes: Tuple[ServiceChange, ...] = ()
     failing: Tuple[Failing, ...] = ()
+    findings: Tuple[Judgement, ...] = ()
     type: Literal["plan"] = "plan"
 
 
@@ -616,6 +759,49 @@ class DiagnosticsPart:
     text: str
     stage: str = "diagnose"
     type: Literal["diagnostics_part"] = "diagnostics_part"
+
+
+@dataclass(frozen=True)
+class Backups:
+    """The answer to `backups`: those that lie whole on the node, newest first of each service."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    snapshots: Tuple[SnapshotFact, ...] = ()
+    type: Literal["backups"] = "backups"
+
+
+@dataclass(frozen=True)
+class BackupVerified:
+    """A backup was read to its end. is_sound: it is what its manifest says; else message tells what is not."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    service: str
+    snapshot: str
+    is_sound: bool = False
+    message: str = ""
+    type: Literal["backup_verified"] = "backup_verified"
+
+
+@dataclass(frozen=True)
+class BackupPart:
+    """A piece of one file of a backup. data: base64 of the bytes from offset on."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    service: str
+    snapshot: str
+    file: str
+    offset: int
+    data: str
+    type: Literal["backup_part"] = "backup_part"
 
 
 @dataclass(frozen=True)
@@ -664,6 +850,8 @@ Event = Union[
     ServiceFailed,
     AckNeeded,
     Acknowledged,
+    BackupWritten,
+    BackupRestored,
     Finding,
     Progress,
     Log,
@@ -674,6 +862,9 @@ Event = Union[
     Plan,
     DiagnosticsCollected,
     DiagnosticsPart,
+    Backups,
+    BackupVerified,
+    BackupPart,
     Refused,
     Goodbye,
 ]
@@ -709,6 +900,15 @@ def _build(kind: Type[T], data: Dict[str, Any]) -> T:
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
 
 
+def _service_order(data: Dict[str, Any]) -> ServiceOrder:
+    backup = data.get("backup")
+    return _build(ServiceOrder, {**data, "backup": _build(BackupOrder, backup) if backup else None})
+
+
+def _conventions(data: Dict[str, Any]) -> Conventions:
+    return _build(Conventions, {**data, "waivers": [_build(Waiver, each) for each in data.get("waivers", ())]})
+
+
 def decode_request(text: str) -> Request:
     """The request in one line of JSON.
 
@@ -718,7 +918,8 @@ def decode_request(text: str) -> Request:
     try:
         data = json.loads(text)
         node = dict(data["node"])
-        node["services"] = [_build(ServiceOrder, each) for each in node.get("services", ())]
+        node["services"] = [_service_order(each) for each in node.get("services", ())]
+        node["conventions"] = _conventions(node.get("conventions") or {})
         return _build(Request, {**data, "node": _build(NodeOrder, node)})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a request: {error}") from error

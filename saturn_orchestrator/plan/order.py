@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from saturn_orchestrator.events import NodeOrder, ServiceOrder
-from saturn_orchestrator.topology.model import Host, Service
+from datetime import UTC, datetime
+
+from saturn_orchestrator.events import BackupOrder, Conventions, NodeOrder, ServiceOrder, Waiver
+from saturn_orchestrator.topology.model import Backup, Host, Service
 
 
 def node_order(host: Host, chosen: frozenset[str] | None = None) -> NodeOrder:
@@ -21,6 +23,23 @@ def node_order(host: Host, chosen: frozenset[str] | None = None) -> NodeOrder:
         source=host.git.source,
         assigned=tuple(service.name for service in host.services),
         ack_timeout_s=host.ack_timeout_s,
+        conventions=conventions(host),
+    )
+
+
+def conventions(host: Host) -> Conventions:
+    """What the services of the host may do. Whether a waiver is over is told by SATURN's clock: a node's may be off."""
+    today = datetime.now(UTC).date()
+    return Conventions(
+        public=host.ingress.public,
+        forbidden_devices=host.policy.forbidden_devices,
+        autonomous=host.autonomous,
+        strangers=host.strangers,
+        severity=dict(host.policy.severity),
+        waivers=tuple(
+            Waiver(each.code, each.service or "", each.reason, each.until.isoformat(), each.until < today)
+            for each in host.policy.waivers
+        ),
     )
 
 
@@ -33,4 +52,11 @@ def _service_order(service: Service) -> ServiceOrder:
         health_timeout_s=service.healthcheck.timeout_s,
         health_interval_s=service.healthcheck.interval_s,
         connectivity=service.connectivity,
+        exposure=service.exposure,
+        backup=_backup_order(service.backup) if service.backup else None,
+        provided=service.required_env if service.secrets else (),
     )
+
+
+def _backup_order(backup: Backup) -> BackupOrder:
+    return BackupOrder(backup.paths, backup.quiesce, backup.keep, backup.exclude)

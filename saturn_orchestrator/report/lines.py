@@ -17,6 +17,7 @@ from saturn_orchestrator.report.style import (
     look,
     revision_move,
     short_revision,
+    size_text,
     unbroken,
 )
 from saturn_orchestrator.state.model import HostState
@@ -161,6 +162,14 @@ WORDS: dict[type, _Words] = {
     ),
     events.Acknowledged: lambda event, _: Said(
         f"acknowledged by {event.by}" if event.by else "acknowledged", "changed", is_milestone=True
+    ),
+    events.BackupWritten: lambda event, _: Said(
+        f"backup {event.snapshot} written, {size_text(event.size)} {duration_text(event.duration_s)}",
+        "unchanged",
+        is_milestone=True,
+    ),
+    events.BackupRestored: lambda event, _: Said(
+        f"backup {event.snapshot} restored; what stood before is kept as {event.kept}", "changed", is_milestone=True
     ),
     events.Finding: _finding,
     events.Progress: _text,

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from saturn_orchestrator.errors import InventoryError, InventoryFinding, UsageError
+from saturn_orchestrator.policy import CODES
 from saturn_orchestrator.topology import schema
 from saturn_orchestrator.topology.carriers import carries_connection
 from saturn_orchestrator.topology.document import Document, KeyPath, dotted, read
@@ -22,6 +23,7 @@ from saturn_orchestrator.topology.model import (
     Host,
     HostEntry,
     Layout,
+    Policy,
     Section,
     Service,
     ServiceEntry,
@@ -30,6 +32,7 @@ from saturn_orchestrator.topology.model import (
 )
 from saturn_orchestrator.topology.order import cycles, deploy_order
 from saturn_orchestrator.topology.resolve import laid_over, resolved
+from saturn_orchestrator.topology.strangers import by_host
 
 S = TypeVar("S", bound=Section)
 
@@ -73,6 +76,8 @@ def _loaded(file: Path) -> Topology:
     loading = _Loading(repository_root(file))
     document = read(file, shown(file))
     entry = loading.checked(document, TopologyEntry)
+    if entry:
+        loading.findings += _waiver_findings(document, entry)
     is_placed = not any(each.key.startswith("layout") for each in loading.findings)
     hosts = {name: loading.host(name, document, entry) for name in entry.hosts} if entry and is_placed else {}
     if entry is None or loading.findings:
@@ -80,13 +85,35 @@ def _loaded(file: Path) -> Topology:
     return Topology(
         version=entry.version,
         controller=entry.controller,
-        hosts={name: host for name, host in hosts.items() if host},
+        hosts=by_host(
+            {name: _with_policy(host, entry.policy) for name, host in hosts.items() if host}, entry.controller
+        ),
         layout=entry.layout,
         rollout=entry.rollout,
         policy=entry.policy,
         folder=loading.folder,
         file=file,
     )
+
+
+def _with_policy(host: Host, policy: Policy) -> Host:
+    own = tuple(each for each in policy.waivers if each.host == host.name)
+    return host.model_copy(update={"policy": policy.model_copy(update={"waivers": own})})
+
+
+def _waiver_findings(document: Document, entry: TopologyEntry) -> Iterator[InventoryFinding]:
+    """Waivers and severities that would never have an effect: a misspelt one shall not pass in silence."""
+    for code in entry.policy.severity:
+        if code not in CODES:
+            yield document.finding(("policy", "severity", code), f"unknown finding {code}", schema.near(code, CODES))
+    for index, waiver in enumerate(entry.policy.waivers):
+        place: KeyPath = ("policy", "waivers", index)
+        if waiver.code not in CODES:
+            hint = schema.near(waiver.code, CODES)
+            yield document.finding((*place, "code"), f"unknown finding {waiver.code}", hint)
+        if waiver.host not in entry.hosts:
+            hint = schema.near(waiver.host, entry.hosts)
+            yield document.finding((*place, "host"), f"unknown host {waiver.host}", hint)
 
 
 def _in_file_order(first: str, findings: Sequence[InventoryFinding]) -> tuple[InventoryFinding, ...]:

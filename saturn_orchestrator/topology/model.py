@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -48,12 +49,20 @@ def _batch_text(value: object) -> object:
     return str(value) if type(value) is int else value
 
 
+def _day(value: object) -> object:
+    """`2026-12-31`, in quotes or not; nothing else that pydantic would take for a date."""
+    if type(value) is date or (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
+        return value
+    raise ValueError("should be a day such as 2026-12-31")
+
+
 def _empty_when_null(value: object) -> object:
     """`ssh:` with nothing behind it is a section with no key of its own."""
     return {} if value is None else value
 
 
 FilePath = Annotated[Path, Strict(), BeforeValidator(_file_path)]
+Day = Annotated[date, BeforeValidator(_day)]
 Batch = Annotated[str, StringConstraints(pattern=BATCH), BeforeValidator(_batch_text)]
 OrEmpty = BeforeValidator(_empty_when_null)
 
@@ -120,11 +129,26 @@ class Healthcheck(Section):
 
 
 class Backup(Section):
-    """What a backup takes of a service: folders under the root, how it is held still, how many are kept."""
+    """What a backup takes of a service: folders under the root, how it is held still, how many are kept.
+
+    exclude: shell patterns of paths inside a folder that are left out.
+    """
 
     paths: Annotated[tuple[Literal["config", "data", "logs"], ...], Field(min_length=1)] = ("config", "data")
     quiesce: Literal["stop", "pause", "none"] = "stop"
     keep: Annotated[int, Strict(), Field(ge=1, le=1000)] = 5
+    exclude: Annotated[tuple[Argument, ...], Field(max_length=100)] = ()
+
+
+class Secrets(Section):
+    """A command on SATURN that brings what the service's `.env` on the node shall hold.
+
+    With `{name}` in it, it is run for each name of `required_env` and prints that value; without, it prints lines as
+    they stand in a `.env`. `{host}` and `{service}` are filled in, too. No shell reads it.
+    """
+
+    command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=100)]
+    timeout_s: Seconds = 60.0
 
 
 class Layout(Section):
@@ -171,10 +195,25 @@ class Rollout(Section):
         raise ValueError('should be a whole number of hosts from 0, or a percentage like "25%"')
 
 
+class Waiver(Section):
+    """What is allowed in spite of a rule: for one host, until a day, for a reason. service: null for all of them."""
+
+    code: Word
+    host: Name
+    service: Name | None = None
+    reason: Annotated[Text, Field(min_length=1)]
+    until: Day
+
+
 class Policy(Section):
-    """What no service may do. forbidden_devices: shell patterns of device paths."""
+    """What no service may do. forbidden_devices: shell patterns of device paths.
+
+    severity: how grave a finding is, by its code, where that shall be otherwise. waivers: what is allowed all the same.
+    """
 
     forbidden_devices: tuple[Argument, ...] = ()
+    severity: Annotated[dict[Word, Literal["error", "warning"]], OrEmpty] = {}
+    waivers: tuple[Waiver, ...] = ()
 
 
 # --- entries: what stands in a file ----------------------------------------------------------------------------------
@@ -211,7 +250,7 @@ class HostEntry(Defaults):
 
 
 class ServiceEntry(Section):
-    """A service.yaml. Without `backup` the service is not backed up.
+    """A service.yaml. Without `backup` the service is not backed up; without `secrets` SATURN brings it none.
 
     connectivity: whether it carries the connection to the node; null to know it by its images.
     """
@@ -222,6 +261,7 @@ class ServiceEntry(Section):
     required_env: tuple[EnvName, ...] = ()
     healthcheck: Annotated[Healthcheck, OrEmpty] = Healthcheck()
     backup: Backup | None = None
+    secrets: Secrets | None = None
     connectivity: Flag | None = None
 
 
@@ -249,7 +289,10 @@ class Service(ServiceEntry):
 
 
 class Host(Section):
-    """One host, fully resolved. services: in deploy order. All paths on SATURN are absolute."""
+    """One host, fully resolved. services: in deploy order. All paths on SATURN are absolute.
+
+    policy: with the waivers of this host alone. strangers: names and addresses of machines outside its LAN.
+    """
 
     name: Name
     address: Word
@@ -267,6 +310,8 @@ class Host(Section):
     compose: Compose = Compose()
     rollback_on_failure: Flag = False
     ack_timeout_s: Seconds = 120.0
+    policy: Policy = Policy()
+    strangers: tuple[str, ...] = ()
 
     @property
     def carriers(self) -> frozenset[str]:

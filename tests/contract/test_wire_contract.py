@@ -31,6 +31,8 @@ NEEDED = {
     "service_failed": "stage service code message",
     "ack_needed": "stage service",
     "acknowledged": "stage service",
+    "backup_written": "stage service snapshot",
+    "backup_restored": "stage service snapshot",
     "finding": "stage code severity message",
     "progress": "stage text",
     "log": "stage text",
@@ -41,6 +43,9 @@ NEEDED = {
     "plan": "digest",
     "diagnostics_collected": "path",
     "diagnostics_part": "text",
+    "backups": "",
+    "backup_verified": "service snapshot",
+    "backup_part": "service snapshot file offset data",
     "refused": "code message",
     "goodbye": "outcome",
 }

@@ -132,11 +132,19 @@ _PARTS: dict[str, type] = {
     "Tuple[ContainerFact, ...]": events.ContainerFact,
     "Tuple[Problem, ...]": events.Problem,
     "Tuple[Failing, ...]": events.Failing,
+    "Tuple[Judgement, ...]": events.Judgement,
+    "Tuple[SnapshotFact, ...]": events.SnapshotFact,
+    "Tuple[ArchiveFact, ...]": events.ArchiveFact,
+    "Tuple[Waiver, ...]": events.Waiver,
     "Tuple[DeploymentFact, ...]": events.DeploymentFact,
     "Tuple[ServiceChange, ...]": events.ServiceChange,
     "Tuple[ImageChange, ...]": events.ImageChange,
 }
-_OPTIONAL: dict[str, type] = {"LockFact | None": events.LockFact, "RunFact | None": events.RunFact}
+_OPTIONAL: dict[str, type] = {
+    "LockFact | None": events.LockFact,
+    "RunFact | None": events.RunFact,
+    "BackupOrder | None": events.BackupOrder,
+}
 
 
 def instances(kind: type) -> st.SearchStrategy[Any]:

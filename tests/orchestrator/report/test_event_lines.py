@@ -12,7 +12,7 @@ from saturn_orchestrator.state.model import HostState, Status
 
 SILENT = {
     events.Heartbeat, events.WorkerVanished, events.Cancelling, events.Facts, events.Plan,
-    events.DiagnosticsPart, events.UnknownEvent,
+    events.DiagnosticsPart, events.Backups, events.BackupVerified, events.BackupPart, events.UnknownEvent,
 }  # fmt: skip
 
 

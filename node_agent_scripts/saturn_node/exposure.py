@@ -1,0 +1,1 @@
+"""Who could reach a service by what it publishes. Pure."""
