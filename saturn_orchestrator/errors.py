@@ -28,7 +28,8 @@ from dataclasses import dataclass
 class InventoryFinding:
     """One thing wrong in the inventory.
 
-    file: as a person would type it. line: from 1, 0 when unknown. key: a path like hosts.vps.address.
+    file: as a person would type it. line: from 1, 0 when unknown. key: a path like hosts.vps.address. code: of what a
+    rule for services found, "" for what the files themselves must be. severity: error | warning | waived.
     """
 
     file: str
@@ -36,6 +37,8 @@ class InventoryFinding:
     key: str
     message: str
     hint: str = ""
+    code: str = ""
+    severity: str = "error"
 
     @property
     def place(self) -> str:
@@ -68,12 +71,12 @@ class UsageError(SaturnError):
 
 
 class InventoryError(SaturnError):
-    """The inventory is invalid. `findings` holds everything that is wrong, in file order."""
+    """The inventory is invalid. `findings` holds everything that is wrong, in file order, warnings too."""
 
     code = "inventory_invalid"
 
     def __init__(self, findings: Sequence[InventoryFinding]) -> None:
-        count = len(findings)
+        count = sum(each.severity == "error" for each in findings)
         super().__init__(
             f"the inventory has {count} error{'' if count == 1 else 's'}",
             hint="mend the lines above, then: saturn validate",

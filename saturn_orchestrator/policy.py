@@ -1,5 +1,5 @@
 """The rules for services: the same code that the nodes apply, so that SATURN never judges by another measure."""
 
-from saturn_node.policy import CODES
+from saturn_node.policy import CODES, FIXED, Definition, Violation, violations
 
-__all__ = ["CODES"]
+__all__ = ["CODES", "FIXED", "Definition", "Violation", "violations"]

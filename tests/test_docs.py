@@ -19,6 +19,7 @@ from saturn_node import wire
 from saturn_orchestrator import errors
 from saturn_orchestrator.cli.main import VERBS, saturn
 from saturn_orchestrator.events import OwnEvent
+from saturn_orchestrator.policy import CODES
 from saturn_orchestrator.state import outcome
 
 ROOT = Path(__file__).parent.parent
@@ -48,7 +49,7 @@ _TABLE_CODE = re.compile(r"^\| `([a-z0-9_]+)` \|", re.MULTILINE)
 POSITIONS = {
     "NodeError": 0, "Blocked": 0, "Cancelled": 0, "Violation": 0, "Problem": 0, "HostError": 0,
     "problem_block": 0, "failure": 1, "Verdict": 2, "_lose": 0, "leave": 0, "HostFailed": 1,
-    "Trouble": 0,
+    "Trouble": 0, "says": 0,
 }  # fmt: skip
 """Where a code stands among the arguments of a call that takes one without `code=`."""
 
@@ -230,22 +231,29 @@ def test_exit_code_reference_has_exactly_the_codes() -> None:
 
 
 def test_error_reference_has_exactly_the_codes_of_the_source() -> None:
-    told = _TABLE_CODE.findall(text_of("reference/errors.md"))
+    told = _TABLE_CODE.findall(text_of("reference/errors.md")) + _TABLE_CODE.findall(text_of("reference/findings.md"))
 
     assert sorted(told) == sorted(all_error_codes())
+
+
+def test_findings_reference_has_every_finding_and_its_severity() -> None:
+    told = dict(re.findall(r"^\| `(\w+)` \| (error|warning) \|", text_of("reference/findings.md"), re.MULTILINE))
+
+    assert told == CODES
 
 
 def test_a_code_is_found_wherever_it_stands() -> None:
     source = (
         "raise NodeError('one', 'said')\n"
         "yield Violation('two', 'said', 'service')\n"
+        "yield definition.says('eight', 'said')\n"
         "raise Unreachable('said', code='three')\n"
         "class Denied(SessionError):\n    code = 'four'\n"
         "code = 'five' if more else 'six'\n"
         "raise compose.failure(finished, 'seven', 'said')\n"
     )
 
-    assert error_codes(source) == {"one", "two", "three", "four", "five", "six", "seven"}
+    assert error_codes(source) == {"one", "two", "three", "four", "five", "six", "seven", "eight"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

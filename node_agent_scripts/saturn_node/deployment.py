@@ -6,11 +6,10 @@ recorded, so that the next plan can tell what moved.
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from . import acknowledgement, blueprint, compose, git, plan, proc, state
+from . import acknowledgement, blueprint, compose, folders, git, plan, proc, state
 from .compose import Container, Project
 from .errors import Cancelled, NodeError
 from .log import now_at
@@ -38,7 +37,7 @@ def deploy(task: Task, settled: Iterable[str]) -> None:
     services = in_dependency_order(task.order.services)
     waiting = [each for each in services if each.name not in completed]
     for service in services:
-        _make_folders(task, service.name)
+        folders.make(task, service)
     images = {each.name: pulled(task, each) for each in waiting}
     for service in services:
         if service.name in completed:
@@ -82,11 +81,6 @@ def _since(began: float) -> float:
 def _report(task: Task, error: NodeError, service: str) -> None:
     error.service = service
     task.sink.failed(ServiceFailed, error, service=service, tail=error.tail)
-
-
-def _make_folders(task: Task, service: str) -> None:
-    for parent in (task.paths.config, task.paths.data, task.paths.logs):
-        os.makedirs(os.path.join(parent, service), exist_ok=True)
 
 
 def pulled(task: Task, service: ServiceOrder, *, builds: bool = True) -> tuple[str, ...]:
@@ -235,6 +229,7 @@ def up(
     config = compose.resolved(project)
     wanted = _blueprints(task, config)
     after = compose.containers(task.order, service.name)
+    _check_images(task, service, images)
     unseen = _unseen(task, service.name, wanted, before, after)
     if unseen:
         task.say("replacing {}: a file that it mounts changed".format(", ".join(unseen)), service.name)
@@ -242,6 +237,18 @@ def up(
         after = compose.containers(task.order, service.name)
     state.write_record(task.paths, service.name, _record(task, service, wanted, after, images))
     return after
+
+
+def _check_images(task: Task, service: ServiceOrder, images: tuple[str, ...]) -> None:
+    """On a node that must work by itself every image is here after the deploy: no registry may be in reach later."""
+    absent = [name for name in images if not compose.image_here(task.order, name)] if _is_autonomous(task) else []
+    if absent:
+        message = f"{', '.join(absent)} is not on the node after `up`, and {task.order.host} must work by itself"
+        raise NodeError("image_missing", message, f"docker pull {absent[0]}", service.name)
+
+
+def _is_autonomous(task: Task) -> bool:
+    return task.order.conventions.autonomous
 
 
 def _unseen(

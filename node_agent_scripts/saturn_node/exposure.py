@@ -1,1 +1,125 @@
-"""Who could reach a service by what it publishes. Pure."""
+"""Who could reach a service by what it publishes. Pure.
+
+A port is read in compose's short and long syntax (https://docs.docker.com/reference/compose-file/services/#ports).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any, Mapping, NamedTuple
+
+EVERYWHERE = "everywhere"
+LOOPBACK = "loopback"
+LAN = "lan"
+TAILNET = "tailnet"
+WORLD = "world"
+VARIABLE = "variable"
+UNKNOWN = "unknown"
+
+ALLOWED: Mapping[str, frozenset[str]] = {
+    "local-only": frozenset((LOOPBACK, LAN)),
+    "tailscale-internal": frozenset((LOOPBACK, TAILNET)),
+    "public": frozenset((LOOPBACK, LAN, TAILNET, WORLD, EVERYWHERE)),
+}
+"""For each class of exposure, where its ports may answer."""
+
+_TAILNET = (ipaddress.ip_network("100.64.0.0/10"), ipaddress.ip_network("fd7a:115c:a1e0::/48"))
+_LAN = tuple(
+    ipaddress.ip_network(each)
+    for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+)
+_REFERENCE = re.compile(r"\$\{[^}]*\}|\$\w+")
+_SHORT = re.compile(
+    r"^(?:(?:\[(?P<bracketed>[^\]]*)\]|(?P<ip>[^:/]*|[0-9a-fA-F:.]*::[0-9a-fA-F:.]*)):(?P<published>[^:/]*)"
+    r"|(?P<alone>[^:/]*)):(?P<target>[^:/]+)(?:/(?P<protocol>\w+))?$"
+)
+
+
+class Port(NamedTuple):
+    """One published port, or range of them. address: "" for every address of the node. position: its place in the list.
+
+    published: "" when docker chooses one. Texts may hold a `$` where a variable stands that was not filled in.
+    """
+
+    address: str
+    published: str
+    target: str
+    protocol: str
+    position: int
+
+    @property
+    def words(self) -> str:
+        """How a person speaks of it: the published port, else the one inside."""
+        number = self.published or f"a free port for {self.target}"
+        return number if self.protocol == "tcp" else f"{number}/{self.protocol}"
+
+
+def published_ports(service: Mapping[str, Any]) -> tuple[Port, ...]:
+    """Every port that a compose service publishes. What is no port at all is left to compose's own judgement."""
+    ports = service.get("ports")
+    found = (_port(each, index) for index, each in enumerate(ports if isinstance(ports, (list, tuple)) else ()))
+    return tuple(each for each in found if each)
+
+
+def _port(port: Any, index: int) -> Port | None:
+    if isinstance(port, dict):
+        published = port.get("published")
+        return Port(
+            _plain(port.get("host_ip")), _plain(published), _plain(port.get("target")),
+            _plain(port.get("protocol")) or "tcp", index,
+        )  # fmt: skip
+    return _short(_plain(port), index)
+
+
+def _plain(value: object) -> str:
+    """A text with `$` for each variable in it: what stands inside may hold colons of its own."""
+    return "" if value is None else _REFERENCE.sub("$", str(value).strip())
+
+
+def _short(text: str, index: int) -> Port | None:
+    """`[ADDRESS:][PUBLISHED]:TARGET[/PROTOCOL]`; a target alone is published at a port that docker chooses."""
+    if not text:
+        return None
+    if ":" not in text:
+        target, _, protocol = text.partition("/")
+        return Port("", "", target, protocol or "tcp", index)
+    found = _SHORT.match(text)
+    if not found:
+        return Port(text, "", text, "tcp", index)
+    address = found["bracketed"] or found["ip"] or ""
+    published = found["published"] if found["published"] is not None else found["alone"]
+    return Port(address, published or "", found["target"], found["protocol"] or "tcp", index)
+
+
+def reach(address: str) -> str:
+    """Where a port bound to this address answers: one of the words above."""
+    if not address:
+        return EVERYWHERE
+    if "$" in address:
+        return VARIABLE
+    try:
+        parsed = ipaddress.ip_address(address.split("%", 1)[0])
+    except ValueError:
+        return LOOPBACK if address == "localhost" else UNKNOWN
+    return network_of(getattr(parsed, "ipv4_mapped", None) or parsed)
+
+
+def network_of(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """Where an address lies."""
+    if address.is_unspecified:
+        return EVERYWHERE
+    if address.is_loopback:
+        return LOOPBACK
+    if _is_in(address, _TAILNET):
+        return TAILNET
+    return LAN if _is_in(address, _LAN) else WORLD
+
+
+def _is_in(address: Any, networks: Any) -> bool:
+    return any(address.version == each.version and address in each for each in networks)
+
+
+def shares_the_hosts_network(service: Mapping[str, Any]) -> bool:
+    """Whether compose cannot tell what it publishes: it binds whatever it likes."""
+    return service.get("network_mode") == "host"

@@ -14,13 +14,17 @@ from . import blueprint, compose, git, policy, registry, state, validation, wire
 from .blueprint import Blueprint
 from .compose import Container, Image
 from .errors import NodeError
+from .log import cut_in_the_middle
 from .snapshot import Snapshot, snapshot
 from .state import Paths, ServiceRecord
-from .wire import ImageChange, NodeOrder, Request, ServiceChange, ServiceOrder
+from .wire import ImageChange, Judgement, NodeOrder, Request, ServiceChange, ServiceOrder
 
 _REASONS = 6
 _LIST = 12
-_LINE = 50_000
+_LINE = 40_000
+_FINDINGS = 15_000
+_WORDS = 500
+_GRAVITY = ("error", "waived", "warning")
 
 
 class Desired(NamedTuple):
@@ -28,7 +32,7 @@ class Desired(NamedTuple):
 
     restored: compose service to the image id that a rollback returns to. complaint: why compose refuses the files.
     is_sure: whether the complaint is the files' fault; not when the service may use others that git does not know.
-    sizes: bytes to download of images that are not on the node, by name.
+    sizes: bytes to download of images that are not on the node, by name. definition: what validate would judge.
     """
 
     blueprints: Mapping[str, Blueprint] = {}
@@ -37,6 +41,7 @@ class Desired(NamedTuple):
     complaint: str = ""
     is_sure: bool = True
     sizes: Mapping[str, int] = {}
+    definition: policy.Definition | None = None
 
     @property
     def absent(self) -> frozenset[str]:
@@ -109,7 +114,22 @@ def made(request: Request, bundle: str) -> dict[str, Any]:
     changes = [_asked_again(each) if state.is_unacknowledged(paths, each.service) else each for each in changes]
     if request.prune:
         changes += [_removal(name, containers) for name in orphans(order, containers)]
-    return {**fields, "is_foreseen": True, "changes": bounded(changes)}
+    definitions = [each.definition for each in wanted.values() if each.definition]
+    return {**fields, "is_foreseen": True, "changes": bounded(changes), "findings": judged(order, definitions)}
+
+
+def judged(order: NodeOrder, definitions: Sequence[policy.Definition]) -> tuple[Judgement, ...]:
+    """What validate would say, the gravest first; of very many findings the mildest are left out."""
+    found = sorted(policy.violations(order, definitions), key=lambda each: _GRAVITY.index(each.severity))
+    judgements = [Judgement(each.code, each.severity, *_bounded_words(each)) for each in found]
+    while judgements and len(wire.encode(wire.Plan(1, "", "", "", "", findings=tuple(judgements)))) > _FINDINGS:
+        judgements.pop()
+    return tuple(judgements)
+
+
+def _bounded_words(found: policy.Violation) -> tuple[str, str, str, str, str]:
+    words = (found.message, found.service, found.file, found.key, found.hint)
+    return tuple(cut_in_the_middle(each, _WORDS) for each in words)  # type: ignore[return-value]
 
 
 def orphans(order: NodeOrder, containers: Sequence[Container]) -> tuple[str, ...]:
@@ -153,18 +173,29 @@ def desired(request: Request, service: ServiceOrder, files: Snapshot) -> Desired
     """The service as the files of the revision, and what lies on this node alone, want it."""
     order = request.node
     place = replace(order, checkout=files.folder)
-    definition = validation.definition(place, service)
+    definition = _at_home(validation.definition(place, service), files, order.checkout)
     if definition.config is None or policy.is_empty(definition.config):
         complaint = definition.complaint or f"there is no service in {service.folder}"
-        return Desired(complaint=complaint, is_sure=not (files.is_apart and git.has_unknown_files(order, service)))
-    config = files.at_home(definition.config, order.checkout)
+        is_sure = not (files.is_apart and git.has_unknown_files(order, service))
+        return Desired(complaint=complaint, is_sure=is_sure, definition=definition if is_sure else None)
+    config = definition.config
     wanted = blueprint.blueprints(config, order.checkout, files.git_id, salt(order))
     names = {each.image for each in wanted.values()}
     found = {name: compose.image_here(order, name) for name in sorted(names)}
     restored = _restored(request, service.name, wanted)
     for identity in sorted(set(restored.values())):
         found[identity] = compose.image_here(order, identity)
-    return Desired(wanted, {name: image for name, image in found.items() if image}, restored)
+    images = {name: image for name, image in found.items() if image}
+    return Desired(wanted, images, restored, definition=definition)
+
+
+def _at_home(definition: policy.Definition, files: Snapshot, checkout: str) -> policy.Definition:
+    """The definition as it will be once the checkout has the files that were looked at."""
+    config = None if definition.config is None else files.at_home(definition.config, checkout)
+    file = definition.compose_file
+    if file.startswith(files.folder):
+        file = checkout + file[len(files.folder) :]
+    return definition._replace(config=config, compose_file=file, checkout=checkout)
 
 
 def _restored(request: Request, service: str, wanted: Mapping[str, Blueprint]) -> dict[str, str]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 
-from . import compose, policy
+from . import claims, compose, policy, state
 from .errors import Blocked, NodeError
 from .redaction import read_env
 from .state import Paths
 from .task import Task
 from .wire import Finding, NodeOrder, ServiceOrder
+
+_SERIAL_BLOCK = re.compile(r"^serial:[ \t]*(?:#.*)?\n(?:[ \t]+.*\n|\n)*?[ \t]+port:[ \t]*([^\s#]+)", re.MULTILINE)
+_SERIAL_BRACES = re.compile(r"^serial:[ \t]*\{[^}\n]*\bport:[ \t]*([^\s,}]+)", re.MULTILINE)
 
 
 def validate(task: Task) -> None:
@@ -41,19 +45,58 @@ def definition(order: NodeOrder, service: ServiceOrder) -> policy.Definition:
     healthcheck = os.path.join(project.folder, "healthcheck.sh")
     env_file = paths.env_file(service.name)
     found = policy.Definition(
+        checkout=order.checkout,
         service=service,
         folder_exists=os.path.isdir(project.folder),
         compose_file=compose.compose_file(project.folder),
         env_file=env_file,
         env=read_env(env_file),
+        env_mode=_mode(env_file),
         healthcheck_exists=os.path.isfile(healthcheck),
         healthcheck_executable=os.access(healthcheck, os.X_OK),
     )
     if not found.compose_file:
         return found
     try:
-        return found._replace(config=compose.resolved(project))
+        return _looked_up(found._replace(config=compose.resolved(project)), paths)
     except NodeError as error:
         if error.code != "compose_invalid":
             raise
         return found._replace(complaint=error.message)
+
+
+def _looked_up(found: policy.Definition, paths: Paths) -> policy.Definition:
+    """The definition with what the disk tells of the paths that its config names."""
+    owners: dict[str, int] = {}
+    real: dict[str, str] = {}
+    coordinator = ""
+    for _, each in found.active():
+        for _, source, target in claims.binds(each):
+            if claims.numeric_user(each) and os.path.exists(source):
+                owners[source] = os.stat(source).st_uid
+            if target == "/app/data":
+                coordinator = coordinator or serial_port(state.read_text(os.path.join(source, "configuration.yaml")))
+        real.update(
+            (device, os.path.realpath(device)) for _, device in claims.devices(each) if device.startswith("/dev")
+        )
+    if not coordinator:
+        own = os.path.join(paths.data, found.service.name, "configuration.yaml")
+        coordinator = serial_port(state.read_text(own))
+    return found._replace(owners=owners, real=real, coordinator=coordinator)
+
+
+def serial_port(configuration: str) -> str:
+    """The `serial.port` of a zigbee2mqtt configuration.yaml, "" when it names none.
+
+    The node has no YAML reader. Only the two plain ways to write it are known: a block, and braces on one line.
+    """
+    found = _SERIAL_BLOCK.search(configuration) or _SERIAL_BRACES.search(configuration)
+    return found.group(1).strip("\"'") if found else ""
+
+
+def _mode(path: str) -> int:
+    """The permission bits of a file, 0 when it is not there."""
+    try:
+        return os.stat(path).st_mode & 0o777
+    except OSError:
+        return 0

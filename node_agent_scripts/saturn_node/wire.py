@@ -84,14 +84,15 @@ class Conventions:
     """What the topology lets the services of this node do; the rules stand in `policy`.
 
     public: services that may be reached by the world. forbidden_devices: shell patterns. autonomous: the node must keep
-    working without any of `strangers`, names and addresses of machines outside its LAN. severity: code to error or
-    warning, where the topology has it otherwise than the rule.
+    working without any of `strangers`, names and addresses of machines outside its LAN; `own` are its own. severity:
+    code to error or warning, where the topology has it otherwise than the rule.
     """
 
     public: Tuple[str, ...] = ()
     forbidden_devices: Tuple[str, ...] = ()
     autonomous: bool = False
     strangers: Tuple[str, ...] = ()
+    own: Tuple[str, ...] = ()
     severity: Dict[str, str] = field(default_factory=dict)
     waivers: Tuple[Waiver, ...] = ()
 

@@ -1,6 +1,6 @@
 """`saturn validate`: what files on SATURN can tell about the inventory. No host is asked, nothing is changed.
 
-What needs a node (secrets, the resolved compose config, devices) is judged there, in the stage `validate`.
+What needs a node (secrets, overrides, the resolved compose config) is judged there, in the stage `validate`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from saturn_orchestrator.app.conventions import convention_findings
 from saturn_orchestrator.errors import InventoryError, InventoryFinding
 from saturn_orchestrator.topology.document import kind_of, read
 from saturn_orchestrator.topology.load import compose_file, load, shown
@@ -17,25 +18,30 @@ from saturn_orchestrator.topology.load import compose_file, load, shown
 
 @dataclass(frozen=True)
 class Validation:
-    """A valid inventory. hosts, services: how many; a service that several hosts share counts once."""
+    """A valid inventory. hosts, services: how many; a service that several hosts share counts once.
+
+    warnings: what keeps nothing from being deployed, and what would if no waiver allowed it.
+    """
 
     file: Path
     hosts: int
     services: int
+    warnings: tuple[InventoryFinding, ...] = ()
 
 
 def validate(inventory: Path) -> Validation:
     """The inventory at this path, found valid.
 
     Raises:
-        InventoryError: with everything that is wrong in it, or in the compose files of its services.
+        InventoryError: with everything that is wrong in it, or in the files of its services.
     """
     topology = load(inventory)
     folders = dict.fromkeys(service.folder for host in topology.hosts.values() for service in host.services)
     findings = [finding for folder in folders for finding in _service_findings(topology.folder / folder)]
-    if findings:
+    findings += convention_findings(topology)
+    if any(each.severity == "error" for each in findings):
         raise InventoryError(findings)
-    return Validation(topology.file, len(topology.hosts), len(folders))
+    return Validation(topology.file, len(topology.hosts), len(folders), tuple(findings))
 
 
 def _service_findings(folder: Path) -> Iterator[InventoryFinding]:

@@ -17,7 +17,8 @@ def command(ctx: click.Context, as_json: bool) -> int:
     from saturn_orchestrator.app.validate import validate
     from saturn_orchestrator.errors import InventoryError
     from saturn_orchestrator.report.documents import dump, validation_document
-    from saturn_orchestrator.report.style import console, counted
+    from saturn_orchestrator.report.problems import findings_text
+    from saturn_orchestrator.report.style import console, counted, show
 
     file = topology_file(ctx)
     try:
@@ -28,9 +29,11 @@ def command(ctx: click.Context, as_json: bool) -> int:
         sys.stdout.write(dump(validation_document(str(file), 0, 0, error.findings)))
         return error.exit_code
     if as_json:
-        sys.stdout.write(dump(validation_document(str(file), valid.hosts, valid.services, ())))
-    else:
-        console(sys.stdout).print(
-            f"{file} is valid: {counted(valid.hosts, 'host')}, {counted(valid.services, 'service')}.", markup=False
-        )
+        sys.stdout.write(dump(validation_document(str(file), valid.hosts, valid.services, valid.warnings)))
+        return 0
+    if valid.warnings:
+        show(console(sys.stdout), findings_text(valid.warnings))
+    warnings = f", {counted(len(valid.warnings), 'warning')}" if valid.warnings else ""
+    hosts, services = counted(valid.hosts, "host"), counted(valid.services, "service")
+    console(sys.stdout).print(f"{file} is valid: {hosts}, {services}{warnings}.", markup=False)
     return 0

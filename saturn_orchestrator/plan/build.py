@@ -52,7 +52,7 @@ def build_plan(
         branch=wanted.branch,
         subject=wanted.subject,
         commits=wanted.commits,
-        changes=tuple(replace(each, carries=each.service in carriers) for each in changes),
+        changes=tuple(_with_local(each, standing.get(each.service), carriers) for each in changes),
         warnings=_warnings(facts, wanted, foreseen.failing if foreseen else _known_failing(facts)),
         resume_stage=_resume_stage(facts, wanted) if resume else "",
         steps=wanted.steps,
@@ -63,6 +63,16 @@ def build_plan(
         restores=restores,
         ack_timeout_s=ack_timeout_s,
         is_first=not facts.deployments,
+        findings=foreseen.findings if foreseen else (),
+    )
+
+
+def _with_local(change: Change, fact: ServiceFact | None, carriers: frozenset[str]) -> Change:
+    """The change with what git cannot tell of its service: what lies on the node alone, and what is tied to it."""
+    known = ((".env", fact.env), ("docker-compose.override.yml", fact.override)) if fact else ()
+    local = tuple(name for name, is_there in known if is_there)
+    return replace(
+        change, carries=change.service in carriers, local=local, is_local_new=bool(fact and fact.local_changed)
     )
 
 

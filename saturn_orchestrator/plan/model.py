@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from saturn_orchestrator.errors import SessionError
-from saturn_orchestrator.events import ImageChange
+from saturn_orchestrator.events import ImageChange, Judgement
 
 
 class Action(StrEnum):
@@ -32,7 +32,8 @@ class Change:
     """One line of a plan: a service, what would be done to it, and why.
 
     images: old to new. ports: those newly published. downtime: something that runs now is stopped for it.
-    carries: the connection to the host.
+    carries: the connection to the host. local: files that lie on the node alone and shape the service; is_local_new:
+    they changed since its last deploy.
     """
 
     service: str
@@ -42,6 +43,8 @@ class Change:
     ports: tuple[str, ...] = ()
     downtime: bool = False
     carries: bool = False
+    local: tuple[str, ...] = ()
+    is_local_new: bool = False
 
     @property
     def may_cut(self) -> bool:
@@ -94,7 +97,7 @@ class HostPlan:
     the host no more and stay. sent: bytes of the bundle that SATURN sends. restores: the run whose images come back.
     path: how packets reach the host over the tailnet, "" when that is not known. ack_timeout_s: how long what carries
     the connection waits for an acknowledgement. is_first: no deployment was completed there yet, so that nothing can go
-    back to one.
+    back to one. findings: what validate would say there, the gravest first.
     """
 
     host: str
@@ -115,6 +118,7 @@ class HostPlan:
     path: str = ""
     ack_timeout_s: float = 120.0
     is_first: bool = False
+    findings: tuple[Judgement, ...] = ()
 
     def count(self, action: Action) -> int:
         """How many services the action concerns."""
@@ -124,6 +128,11 @@ class HostPlan:
     def changes_anything(self) -> bool:
         """Whether the run would move the revision or touch a container."""
         return self.revision_before != self.revision_after or bool(self.touched)
+
+    @property
+    def errors(self) -> tuple[Judgement, ...]:
+        """The findings that would block the host."""
+        return tuple(each for each in self.findings if each.severity == "error")
 
     @property
     def touched(self) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ def conventions(host: Host) -> Conventions:
         forbidden_devices=host.policy.forbidden_devices,
         autonomous=host.autonomous,
         strangers=host.strangers,
+        own=tuple(dict.fromkeys((host.name, host.address))),
         severity=dict(host.policy.severity),
         waivers=tuple(
             Waiver(each.code, each.service or "", each.reason, each.until.isoformat(), each.until < today)

@@ -8,7 +8,16 @@ from dataclasses import asdict
 from typing import Any
 
 from saturn_orchestrator.errors import InventoryFinding, SessionError
-from saturn_orchestrator.events import DeploymentFact, Event, Facts, Finding, ImageChange, ServiceFact, encode
+from saturn_orchestrator.events import (
+    DeploymentFact,
+    Event,
+    Facts,
+    Finding,
+    ImageChange,
+    Judgement,
+    ServiceFact,
+    encode,
+)
 from saturn_orchestrator.plan.model import Change, HostPlan, Prospect
 from saturn_orchestrator.report.advice import next_command
 from saturn_orchestrator.report.times import host_duration_s, run_duration_s
@@ -87,7 +96,7 @@ def _error(error: HostError, hint: str) -> Document:
     }
 
 
-def _finding(finding: Finding) -> Document:
+def _finding(finding: Finding | Judgement) -> Document:
     names = ("code", "severity", "message", "service", "file", "key", "hint")
     return {name: getattr(finding, name) or None for name in names}
 
@@ -199,11 +208,11 @@ def _last_run(facts: Facts | None) -> Document | None:
 
 
 def validation_document(file: str, hosts: int, services: int, findings: Sequence[InventoryFinding]) -> Document:
-    """What `validate --json` prints: how much was read, and everything that is wrong with it."""
+    """What `validate --json` prints: how much was read, and everything that is to be said of it."""
     return {
         "version": VERSION,
         "file": file,
-        "valid": not findings,
+        "valid": all(finding.severity != "error" for finding in findings),
         "hosts": hosts,
         "services": services,
         "findings": [asdict(finding) for finding in findings],
@@ -241,6 +250,7 @@ def _plan(plan: HostPlan) -> Document:
         "sent_bytes": plan.sent,
         "path": plan.path or None,
         "warnings": list(plan.warnings),
+        "findings": [_finding(each) for each in plan.findings],
     }
 
 
@@ -253,6 +263,8 @@ def _change(change: Change) -> Document:
         "ports": list(change.ports),
         "downtime": change.downtime,
         "carries": change.carries,
+        "local": list(change.local),
+        "local_changed": change.is_local_new,
     }
 
 

@@ -34,6 +34,8 @@ _TOTALS = {
 _WORD_WIDTH = max(len(action) for action in Action)
 _DETAIL = " " * (4 + _WORD_WIDTH + 2)
 _AUTHOR_WIDTH = 16
+_FINDINGS = 8
+_MARKS = {"error": "✘", "warning": "!", "waived": "~"}
 _OUTLOOKS = ("with changes", "without changes", "away", "not planned")
 
 
@@ -56,6 +58,7 @@ def _lines(plan: HostPlan) -> list[Text]:
     # Both may end with a command to copy, so they are never broken.
     lines += [unbroken(f"  · {note}") for note in _notes(plan)]
     lines += [unbroken(f"  ! {warning}", look("warning").style) for warning in plan.warnings]
+    lines += _findings(plan)
     return [*lines, verbatim(plan_total(plan), "bold")]
 
 
@@ -151,6 +154,26 @@ def _details(change: Change) -> Iterator[Text]:
         yield verbatim(f"{_DETAIL}image {move}", "dim")
     if change.ports:
         yield verbatim(f"{_DETAIL}opens {', '.join(change.ports)}", look("warning").style)
+    if change.local or change.is_local_new:
+        named = f"with {' and '.join(change.local)} of the node" if change.local else "with nothing of the node's own"
+        since = ", changed since the last deploy" if change.is_local_new else ""
+        yield verbatim(f"{_DETAIL}{named}{since}", look("warning").style if since else "dim")
+
+
+def _findings(plan: HostPlan) -> Iterator[Text]:
+    """What validate would say, a line each: errors block the host, and so come first and have their way out."""
+    shown = plan.findings[: max(_FINDINGS, len(plan.errors))]
+    for each in shown:
+        service = f"{each.service}: " if each.service else ""
+        words = f"  {_MARKS.get(each.severity, '!')} {service}{each.message} [{each.code}]"
+        yield unbroken(words, look("error" if each.severity == "error" else "warning").style)
+        if each.severity == "error" and each.hint:
+            yield unbroken(f"    help: {each.hint}")
+    left = len(plan.findings) - len(shown)
+    if left:
+        yield unbroken(f"  ! … and {counted(left, 'warning')} more: saturn plan --hosts {plan.host} --json", "dim")
+    if plan.errors:
+        yield unbroken(f"  validate will block {plan.host}: {counted(len(plan.errors), 'error')}", look("error").style)
 
 
 def _switch(plan: HostPlan) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
-from saturn_orchestrator.errors import InventoryError, SaturnError
+from saturn_orchestrator.errors import InventoryError, InventoryFinding, SaturnError
 from saturn_orchestrator.events import neutral
 from saturn_orchestrator.report.style import look, unbroken, verbatim
 
@@ -20,10 +20,20 @@ MAX_EVIDENCE = 20
 
 def problem_text(error: SaturnError) -> Text:
     """A SaturnError as a block; an InventoryError as one block a finding and the counted headline last."""
-    findings = error.findings if isinstance(error, InventoryError) else ()
-    blocks = [problem_block("", finding.message, finding.place, hint=finding.hint) for finding in findings]
+    blocks = [finding_block(each) for each in (error.findings if isinstance(error, InventoryError) else ())]
     last = problem_block(error.code, error.message, error.place, notes=error.notes, hint=error.hint)
     return Text("\n", no_wrap=True, overflow="ignore").join([*spaced(blocks), *last])
+
+
+def findings_text(findings: Sequence[InventoryFinding]) -> Text:
+    """What an inventory is told though it is valid, a block each."""
+    return Text("\n", no_wrap=True, overflow="ignore").join(spaced(finding_block(each) for each in findings))
+
+
+def finding_block(finding: InventoryFinding) -> list[Text]:
+    """The lines of one thing that stands in a file of the inventory."""
+    severity = "error" if finding.severity == "error" else "warning"
+    return problem_block(finding.code, finding.message, finding.place, severity=severity, hint=finding.hint)
 
 
 def problem_block(

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from saturn_orchestrator.errors import InventoryError, InventoryFinding, UsageError
-from saturn_orchestrator.policy import CODES
+from saturn_orchestrator.policy import CODES, FIXED
 from saturn_orchestrator.topology import schema
 from saturn_orchestrator.topology.carriers import carries_connection
 from saturn_orchestrator.topology.document import Document, KeyPath, dotted, read
@@ -104,16 +104,20 @@ def _with_policy(host: Host, policy: Policy) -> Host:
 def _waiver_findings(document: Document, entry: TopologyEntry) -> Iterator[InventoryFinding]:
     """Waivers and severities that would never have an effect: a misspelt one shall not pass in silence."""
     for code in entry.policy.severity:
-        if code not in CODES:
-            yield document.finding(("policy", "severity", code), f"unknown finding {code}", schema.near(code, CODES))
+        yield from _code_findings(document, ("policy", "severity", code), code)
     for index, waiver in enumerate(entry.policy.waivers):
         place: KeyPath = ("policy", "waivers", index)
-        if waiver.code not in CODES:
-            hint = schema.near(waiver.code, CODES)
-            yield document.finding((*place, "code"), f"unknown finding {waiver.code}", hint)
+        yield from _code_findings(document, (*place, "code"), waiver.code)
         if waiver.host not in entry.hosts:
             hint = schema.near(waiver.host, entry.hosts)
             yield document.finding((*place, "host"), f"unknown host {waiver.host}", hint)
+
+
+def _code_findings(document: Document, place: KeyPath, code: str) -> Iterator[InventoryFinding]:
+    if code not in CODES:
+        yield document.finding(place, f"unknown finding {code}", schema.near(code, CODES))
+    elif code in FIXED:
+        yield document.finding(place, f"{code} cannot be allowed: without it nothing could be brought up")
 
 
 def _in_file_order(first: str, findings: Sequence[InventoryFinding]) -> tuple[InventoryFinding, ...]:

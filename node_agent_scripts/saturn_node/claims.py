@@ -1,0 +1,85 @@
+"""What a compose service asks of its node: devices, mounts, a user. Pure.
+
+Services are read in compose's short and long syntax, as they are written or as compose resolves them.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any, Iterator, Mapping, Sequence
+
+_MAJORS = {"166": "/dev/ttyACM0", "188": "/dev/ttyUSB0"}
+"""Character devices by their number (Documentation/admin-guide/devices.txt of Linux)."""
+
+_SOCKETS = ("docker.sock", "podman.sock", "containerd.sock")
+
+
+def devices(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every device that a compose service asks for, with the key where it does."""
+    for index, device in enumerate(as_list(service.get("devices"))):
+        source = device.get("source") if isinstance(device, dict) else str(device).split(":", 1)[0]
+        yield f"devices[{index}]", posixpath.normpath(str(source))
+    for key, source, _ in binds(service):
+        if source.startswith("/dev"):
+            yield key, source
+    for index, rule in enumerate(as_list(service.get("device_cgroup_rules"))):
+        words = str(rule).split()
+        major = words[1].split(":")[0] if len(words) > 1 else ""
+        for device in _MAJORS.values() if major == "*" else filter(None, [_MAJORS.get(major)]):
+            yield f"device_cgroup_rules[{index}]", device
+    for key, request in _device_requests(service):
+        wanted = (request.get("driver"), *as_list(request.get("device_ids")), *as_list(request.get("capabilities")))
+        yield from ((key, str(each)) for each in wanted if each)
+
+
+def _device_requests(service: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    section: Any = service
+    for step in ("deploy", "resources", "reservations"):
+        section = section.get(step) if isinstance(section, dict) else None
+    for index, each in enumerate(as_list((section or {}).get("devices")) if isinstance(section, dict) else ()):
+        if isinstance(each, dict):
+            yield f"deploy.resources.reservations.devices[{index}]", each
+    gpus = service.get("gpus")
+    for each in [{}] if isinstance(gpus, str) else as_list(gpus):
+        if isinstance(each, dict):
+            yield "gpus", {"capabilities": ["gpu"], **each}
+
+
+def binds(service: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Key, source and target of every bind mount; sources with a variable that was not filled in are left out."""
+    for index, volume in enumerate(as_list(service.get("volumes"))):
+        if isinstance(volume, dict):
+            source = str(volume.get("source") or "") if volume.get("type") == "bind" else ""
+            target = str(volume.get("target") or "")
+        else:
+            source, _, target = str(volume).partition(":")
+            source, target = (source, target.split(":")[0]) if source.startswith(("/", "~")) else ("", "")
+        if source and "$" not in source:
+            yield f"volumes[{index}]", posixpath.normpath(source), target
+
+
+def is_socket(source: str) -> bool:
+    """Whether who mounts this can talk to the container engine."""
+    return source.endswith(_SOCKETS) or source in ("/", "/run", "/var/run")
+
+
+def numeric_user(service: Mapping[str, Any]) -> tuple[int, int] | None:
+    """User and group id of a compose service's `user`, None unless they are numbers; the group is the user's then."""
+    user, _, group = str(service.get("user") or "").partition(":")
+    if not user.isdigit() or not (group or user).isdigit():
+        return None
+    return int(user), int(group or user)
+
+
+def pairs(value: object) -> Iterator[tuple[str, str]]:
+    """Names and values of a mapping, or of a list of `NAME=value`."""
+    if isinstance(value, dict):
+        yield from ((str(name), str(each)) for name, each in value.items() if each is not None)
+    for each in as_list(value):
+        name, _, text = str(each).partition("=")
+        yield name, text
+
+
+def as_list(value: object) -> Sequence[Any]:
+    """The value when it is a list, else an empty one."""
+    return value if isinstance(value, (list, tuple)) else ()
