@@ -28,7 +28,7 @@ STANDING_KEYS = {
 }  # fmt: skip
 PLAN_KEYS = {
     "revision_before", "revision_after", "branch", "subject", "commits", "steps", "digest", "is_foreseen",
-    "resume_stage", "changes", "orphans", "sent_bytes", "path", "warnings", "has_changes", "diff", "error",
+    "resume_stage", "changes", "orphans", "sent_bytes", "path", "warnings", "findings", "has_changes", "diff", "error",
 }  # fmt: skip
 
 
@@ -105,7 +105,17 @@ def test_plan_document_has_its_keys():
 
     assert set(host) == PLAN_KEYS
     assert set(host["steps"][0]) == {"revision", "author", "subject"}
-    assert set(change) == {"service", "action", "reason", "images", "ports", "downtime", "carries"}
+    assert set(change) == {
+        "service",
+        "action",
+        "reason",
+        "images",
+        "ports",
+        "downtime",
+        "carries",
+        "local",
+        "local_changed",
+    }
     assert set(change["images"][0]) == {"service", "before", "after", "before_id", "after_id", "size"}
 
 

@@ -27,7 +27,7 @@ class Lab:
                     "image": "web:1",
                     "environment": {"A": "${A:-none}"},
                     "volumes": ["./conf:/etc/conf:ro"],
-                    "ports": ["80:80"],
+                    "ports": ["127.0.0.1:80:80"],
                     **KEPT_UP,
                 }
             },
@@ -192,7 +192,7 @@ def two_revisions(tmp_path):
     node = Node(tmp_path)
     first = node.commit_services("web", **KEPT_UP)
     node.deploy("r1", first)
-    return node, first, node.commit_services("web", image="app:2", ports=["8080:80"], **KEPT_UP)
+    return node, first, node.commit_services("web", image="app:2", ports=["127.0.0.1:8080:80"], **KEPT_UP)
 
 
 def test_plan_answers_facts_and_plan_and_changes_nothing(tmp_path):
@@ -215,7 +215,7 @@ def test_a_revision_that_was_sent_is_foreseen_without_a_trace(tmp_path):
     assert kinds(events) == ["hello", "plan", "goodbye success"]
     [change] = events[1]["changes"]
     assert (change["action"], change["reasons"], change["ports"], change["downtime"]) == (
-        "recreate", ["image changed", "ports changed"], ["0.0.0.0:8080->80/tcp"], True,
+        "recreate", ["image changed", "ports changed"], ["127.0.0.1:8080->80/tcp"], True,
     )  # fmt: skip
     [image] = change["images"]
     assert (image["before"], image["after"], image["after_id"], image["size"]) == ("app:1", "app:2", "", -1)

@@ -35,6 +35,7 @@ def test_validate_tells_every_finding_at_once_and_touches_nothing(tmp_path):
     ] == [
         ("env_missing", "web", "error", "PASSWORD"),
         ("healthcheck_not_executable", "web", "warning", ""),
+        ("restart_missing", "web", "warning", "services.web.restart"),
         ("compose_invalid", "db", "error", ""),
         ("service_missing", "job", "error", ""),
     ]

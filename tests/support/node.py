@@ -181,7 +181,9 @@ class Node:
         return compose.parsed_containers(self.docker("inspect", *ids))
 
     def env_file(self, service, text):
-        return self.write(f"root/config/{service}/.env", text)
+        path = self.write(f"root/config/{service}/.env", text)
+        os.chmod(path, 0o600)
+        return path
 
     def control(self, **faults):
         self.write("docker/control.json", json.dumps(faults))

@@ -54,16 +54,22 @@ def warnings_of(wish: Wanted | None = None, **fields: object) -> tuple[str, ...]
         ),
         pytest.param(
             ServiceFact("web", "running", local_changed=True), wanted(),
-            Change("web", Action.RECREATE, "its .env or override on the node changed"), id="changed on the node",
+            Change("web", Action.RECREATE, "its .env or override on the node changed", is_local_new=True),
+            id="changed on the node",
         ),
         pytest.param(
             ServiceFact("web", "stopped", local_changed=True), moved(COMPOSE),
-            Change("web", Action.RECREATE, "docker-compose.yml changed"), id="git comes before the node's own change",
+            Change("web", Action.RECREATE, "docker-compose.yml changed", is_local_new=True),
+            id="git comes before the node's own change",
         ),
         pytest.param(ServiceFact("web", "stopped"), wanted(), Change("web", Action.START, "it is stopped")),
         pytest.param(ServiceFact("web", "partial"), wanted(), Change("web", Action.START, "it is partial")),
         pytest.param(ServiceFact("web", "running"), wanted(), Change("web", Action.UNCHANGED), id="running"),
         pytest.param(ServiceFact("web", "restarting"), wanted(), Change("web", Action.UNCHANGED), id="restarting"),
+        pytest.param(
+            ServiceFact("web", "running", env=True, override=True), wanted(),
+            Change("web", Action.UNCHANGED, local=(".env", "docker-compose.override.yml")), id="files of the node",
+        ),
         pytest.param(
             ServiceFact("web", "running"), moved("services/web/README.md", "services/web/service.yaml"),
             Change("web", Action.UNCHANGED), id="documents and metadata",

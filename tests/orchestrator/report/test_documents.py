@@ -178,7 +178,15 @@ def test_status_document_of_a_live_and_a_remembered_host():
 def test_plan_document_keeps_the_order_of_the_hosts():
     image = ImageChange("web", "caddy:2.8", "caddy:2.9", "sha256:1", "", 40)
     change = Change(
-        "caddy", Action.RECREATE, "image", (image, ImageChange("b")), ("0.0.0.0:80->80",), downtime=True, carries=True
+        "caddy",
+        Action.RECREATE,
+        "image",
+        (image, ImageChange("b")),
+        ("0.0.0.0:80->80",),
+        downtime=True,
+        carries=True,
+        local=(".env",),
+        is_local_new=True,
     )
     plan = HostPlan(
         "vps", OLD, NEW, "main", "Caddy 2.9", 1, (change,), steps=(Step(NEW, "Ada", "Caddy 2.9"),), digest="d1",
@@ -233,12 +241,15 @@ def test_plan_document_keeps_the_order_of_the_hosts():
                         "ports": ["0.0.0.0:80->80"],
                         "downtime": True,
                         "carries": True,
+                        "local": [".env"],
+                        "local_changed": True,
                     }
                 ],
                 "orphans": ["old"],
                 "sent_bytes": 740,
                 "path": "DERP fra",
                 "warnings": [],
+                "findings": [],
                 "has_changes": True,
                 "diff": "+one\n",
                 "error": None,
@@ -265,7 +276,7 @@ def test_plan_document_keeps_the_order_of_the_hosts():
 NO_PLAN = {
     "revision_before": None, "revision_after": None, "branch": None, "subject": None, "commits": None, "steps": [],
     "digest": None, "is_foreseen": False, "resume_stage": None, "changes": [], "orphans": [], "sent_bytes": 0,
-    "path": None, "warnings": [], "diff": None, "error": None,
+    "path": None, "warnings": [], "findings": [], "diff": None, "error": None,
 }  # fmt: skip
 
 
@@ -302,7 +313,21 @@ def test_validation_document_is_valid_without_findings():
             "key": "hosts.vps",
             "message": "unknown key",
             "hint": "remove it",
+            "code": "",
+            "severity": "error",
         }
+    ]
+
+
+def test_validation_document_is_valid_with_warnings_alone():
+    findings = [
+        InventoryFinding("compose.yaml", 3, "services.web", "no tag", "", "image_unpinned", severity)
+        for severity in ("warning", "waived", "error")
+    ]
+    assert [validation_document("t.yaml", 2, 5, findings[:count])["valid"] for count in (1, 2, 3)] == [
+        True,
+        True,
+        False,
     ]
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+COMPOSE = 'services: {main: {image: "busybox:1", restart: always, healthcheck: {test: "true"}}}\n'
+"""A compose file that no rule has anything to say of."""
+
 GIT = "defaults: {git: {url: 'ssh://git@forge/homelab.git'}}\n"
 
 
@@ -21,5 +24,5 @@ def homelab(folder: Path, topology: str | bytes, files: dict[str, str] | None = 
 def services(*names: str, **metadata: str) -> dict[str, str]:
     """The files of services by these names; metadata holds the service.yaml of those that have one."""
     every = (*names, *metadata)
-    composes = {f"services/{name}/docker-compose.yml": "services: {main: {image: busybox}}\n" for name in every}
+    composes = {f"services/{name}/docker-compose.yml": COMPOSE for name in every}
     return composes | {f"services/{name}/service.yaml": text for name, text in metadata.items()}
