@@ -53,7 +53,7 @@ def build_plan(
         subject=wanted.subject,
         commits=wanted.commits,
         changes=tuple(_with_local(each, standing.get(each.service), carriers) for each in changes),
-        warnings=_warnings(facts, wanted, foreseen.failing if foreseen else _known_failing(facts)),
+        warnings=_warnings(facts, wanted, foreseen),
         resume_stage=_resume_stage(facts, wanted) if resume else "",
         steps=wanted.steps,
         digest=foreseen.digest if foreseen else "",
@@ -144,7 +144,7 @@ def _known_failing(facts: Facts) -> tuple[Failing, ...]:
     return tuple(Failing(name, f"it is {word}") for name, word in said if word in {"restarting", "unhealthy"})
 
 
-def _warnings(facts: Facts, wanted: Wanted, failing: tuple[Failing, ...]) -> tuple[str, ...]:
+def _warnings(facts: Facts, wanted: Wanted, foreseen: Plan | None) -> tuple[str, ...]:
     found = [f"{name} has uncommitted changes on SATURN: they are not deployed" for name in wanted.uncommitted]
     if wanted.unpushed:
         commits, them = ("1 commit is", "it") if wanted.unpushed == 1 else (f"{wanted.unpushed} commits are", "them")
@@ -156,10 +156,13 @@ def _warnings(facts: Facts, wanted: Wanted, failing: tuple[Failing, ...]) -> tup
         )
     if facts.dirty:
         found.append(f"the checkout was changed by hand ({', '.join(facts.dirty[:3])}): prepare will refuse it")
-    for service in facts.services:
-        if service.missing_env:
-            names = ", ".join(service.missing_env)
-            found.append(f"{service.name}: no value for {names} in its .env: validate will block")
+    if not (foreseen and foreseen.is_foreseen):  # else a finding says so
+        found += [
+            f"{each.name}: no value for {', '.join(each.missing_env)} in its .env: validate will block"
+            for each in facts.services
+            if each.missing_env
+        ]
+    failing = foreseen.failing if foreseen else _known_failing(facts)
     found += [f"{each.service} is failing already, before this deploy: {each.message}" for each in failing]
     if facts.lock:
         found.append(f"run {facts.lock.run} of {facts.lock.by or 'somebody'} is deploying it now")

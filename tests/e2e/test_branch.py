@@ -24,6 +24,8 @@ def branch(world: World) -> Iterator[World]:
     world.homelab.write_service("gateway", gateway("up"), connectivity=True)
     world.homelab.assign(HOST, ["gateway", "llm"])
     world.homelab.set_host(HOST, ack_timeout_s=TIMEOUT_S)
+    allowed = {"code": "network_host", "host": HOST, "service": "gateway", "reason": "a gateway", "until": "2999-12-31"}
+    world.homelab.topology["policy"] = {"waivers": [allowed]}
     world.push("a gateway")
     yield world
     world.fleet.host(HOST).exec("ip", "link", "set", "eth0", "up", user="root")
