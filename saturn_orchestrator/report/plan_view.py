@@ -167,8 +167,8 @@ def _findings(plan: HostPlan) -> Iterator[Text]:
         service = f"{each.service}: " if each.service else ""
         words = f"  {_MARKS.get(each.severity, '!')} {service}{each.message} [{each.code}]"
         yield unbroken(words, look("error" if each.severity == "error" else "warning").style)
-        if each.severity == "error" and each.hint:
-            yield unbroken(f"    help: {each.hint}")
+        if each.hint and each.severity != "waived":
+            yield unbroken(f"    help: {each.hint}", "" if each.severity == "error" else "dim")
     left = len(plan.findings) - len(shown)
     if left:
         yield unbroken(f"  ! … and {counted(left, 'warning')} more: saturn plan --hosts {plan.host} --json", "dim")
