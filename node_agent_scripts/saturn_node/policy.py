@@ -195,8 +195,8 @@ _ANSWERS = {
     exposure.UNKNOWN: "on what is no address",
 }
 _BINDS = {
-    "local-only": 'publish it as "127.0.0.1:PORT:PORT" or on an address of the LAN',
-    "tailscale-internal": 'publish it on the address that the node has on the tailnet, or as "127.0.0.1:PORT:PORT"',
+    "local-only": 'publish it as "127.0.0.1:{}:{}", or on an address of the LAN',
+    "tailscale-internal": 'publish it on the address that the node has on the tailnet, or as "127.0.0.1:{}:{}"',
 }
 
 
@@ -224,9 +224,9 @@ def _exposed_ports(order: NodeOrder, definition: Definition) -> Iterator[Violati
             if place == exposure.VARIABLE or place in exposure.ALLOWED[promised]:
                 continue
             message = f"{_counted_ports(ports)} {_ANSWERS[place]}, but {service.name} is {promised}"
-            yield definition.says(
-                "port_exposed", message, f"services.{name}.ports[{ports[0].position}]", _BINDS[promised]
-            )
+            first = ports[0]
+            hint = _BINDS[promised].format(first.published or first.target, first.target)
+            yield definition.says("port_exposed", message, f"services.{name}.ports[{first.position}]", hint)
 
 
 def _by_address(ports: Sequence[Port]) -> dict[str, list[Port]]:

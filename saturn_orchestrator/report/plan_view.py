@@ -164,7 +164,8 @@ def _findings(plan: HostPlan) -> Iterator[Text]:
     """What validate would say, a line each: errors block the host, and so come first and have their way out."""
     shown = plan.findings[: max(_FINDINGS, len(plan.errors))]
     for each in shown:
-        service = f"{each.service}: " if each.service else ""
+        is_named = not each.service or each.message.startswith(f"{each.service} ")
+        service = "" if is_named else f"{each.service}: "
         words = f"  {_MARKS.get(each.severity, '!')} {service}{each.message} [{each.code}]"
         yield unbroken(words, look("error" if each.severity == "error" else "warning").style)
         if each.hint and each.severity != "waived":
