@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.node import Node, kinds, order, until
 
-EVENTS = 29
+EVENTS = 33
 """Events of an undisturbed run of two services; a test below keeps the number true."""
 
 

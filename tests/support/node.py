@@ -75,7 +75,7 @@ def kinds(events):
 
 
 def is_chatter(event):
-    return event["type"] in ("progress", "log", "heartbeat")
+    return event["type"] in ("progress", "log", "heartbeat") or event.get("severity") == "warning"
 
 
 def until(question, what):
