@@ -5,6 +5,9 @@
     saturn-node follow [RUN]        watch a run, the newest one if none is named
     saturn-node cancel [--now]      stop the run at work after the service in hand, or at once
     saturn-node diagnose            collect what a person wants to see after a failure
+    saturn-node backup [SERVICE]    write a backup of every service that has one in its service.yaml, or of one
+    saturn-node backups             the backups that lie here
+    saturn-node restore SERVICE NAME --yes   bring one back; what stands now is kept as a backup of its own
 
 Exit status: 0 success, 1 failed, blocked or lost, 2 wrong usage, 4 rolled back, 5 locked by another run, 6 cancelled.
 """
@@ -15,15 +18,17 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from typing import Callable, Mapping, NamedTuple, Sequence
 
-from . import conversation, diagnostics, facts, launch, state, wire, worker
+from . import backup, conversation, diagnostics, facts, launch, state, wire, worker
+from .archive import size_words
 from .errors import NodeError
 from .follower import Follower
 from .log import human_lines
 from .redaction import node_redactor, printable
 from .state import Paths
-from .wire import Request
+from .wire import Request, ServiceOrder
 
 _EXIT = {"success": 0, "failed": 1, "blocked": 1, "refused": 5, "cancelled": 6, "rolled_back": 4}
 _FAILED = 1
@@ -82,14 +87,55 @@ def _worker(place: Place, rest: tuple[str, ...]) -> int:
 def _deploy(place: Place, rest: tuple[str, ...]) -> int:
     if rest not in ((), ("--resume",)):
         raise NodeError("usage", "deploy knows --resume only", "saturn-node --help")
+    return _ordered(place, resume=bool(rest))
+
+
+def _backup(place: Place, rest: tuple[str, ...]) -> int:
+    return _ordered(place, _some(place, rest[:1]), backup=True)
+
+
+def _backups(place: Place, _rest: tuple[str, ...]) -> int:
+    names = [each.name for each in _newest_request(place.paths).node.services]
+    found = [fact for name in names for fact in backup.known(place.paths, name)]
+    lines = [
+        f"{each.service:<16} {each.name:<22} {size_words(each.size):>10}  {each.reason or '-'}, {each.revision[:8] or '-'}"
+        for each in found
+    ]
+    return _say("\n".join(lines) or "there is no backup on this node")
+
+
+def _restore(place: Place, rest: tuple[str, ...]) -> int:
+    if len(rest) < 2:
+        raise NodeError("usage", "restore needs a service and the name of a backup", "saturn-node backups")
+    services = _some(place, rest[:1])
+    fact = backup.found(place.paths, rest[0], rest[1], _newest_request(place.paths).node.host)
+    if rest[2:] != ("--yes",):
+        _say(f"{fact.service} would be stopped, and its folders be those of {fact.name} ({size_words(fact.size)})")
+        raise NodeError("usage", "nothing was touched: --yes was not given", f"saturn-node restore {' '.join(rest[:2])} --yes")
+    return _ordered(place, services, snapshot=fact.name)
+
+
+def _some(place: Place, names: tuple[str, ...]) -> tuple[ServiceOrder, ...]:
+    """The services of the newest order, or those named. Fails with unknown_service."""
+    known = _newest_request(place.paths).node.services
+    for name in names:
+        if name not in [each.name for each in known]:
+            listing = ", ".join(each.name for each in known)
+            raise NodeError("unknown_service", f"{name} is no service of this node: {listing}", "saturn-node status")
+    return tuple(each for each in known if not names or each.name in names)
+
+
+def _ordered(place: Place, services: tuple[ServiceOrder, ...] = (), **wish: object) -> int:
+    """Start a run with the newest order's words, and watch it. services: only these. wish: what is other than there."""
     last = _newest_request(place.paths)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     run = f"{stamp}-{os.urandom(2).hex()}"
     order = {
         **vars(last),
+        "node": replace(last.node, services=services) if services else last.node,
         "verb": "run",
         "run": run,
-        "resume": bool(rest),
+        "resume": False,
         "after": 0,
         "by": os.environ.get("USER") or str(os.getuid()),
         "controller": os.uname().nodename,
@@ -99,6 +145,7 @@ def _deploy(place: Place, rest: tuple[str, ...]) -> int:
         "prefetch": False,
         "failing": (),
         "attended": True,
+        **wish,
     }
     os.makedirs(place.paths.run(run))
     request = Request(**order)
@@ -111,7 +158,7 @@ def _newest_request(paths: Paths) -> Request:
     for run in state.newest_runs(paths):
         text = state.read_text(paths.run(run, "request.json"))
         request = wire.decode_request(text) if text else None
-        if request and not request.prefetch:
+        if request and not (request.prefetch or request.backup or request.snapshot):
             return request
     raise NodeError("no_order", "no run was ever ordered on this node", "saturn deploy, on the controller")
 
@@ -183,6 +230,9 @@ _COMMANDS: Mapping[str, Callable[[Place, tuple], int]] = {  # type: ignore[type-
     "cancel": _cancel,
     "status": _status,
     "diagnose": _diagnose,
+    "backup": _backup,
+    "backups": _backups,
+    "restore": _restore,
 }
 
 if __name__ == "__main__":

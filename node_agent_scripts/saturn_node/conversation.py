@@ -5,14 +5,16 @@ Everything that changes the node beyond the executor's own folders is a worker's
 
 from __future__ import annotations
 
+import base64
 import errno
 import os
 import shutil
 import signal
 import sys
+import time
 from typing import IO, Any, Callable, NamedTuple, Tuple
 
-from . import acknowledgement, compose, diagnostics, facts, health, launch, lock, plan, state, supply, wire
+from . import acknowledgement, backup, compose, diagnostics, facts, health, launch, lock, plan, state, supply, wire
 from .errors import NodeError
 from .follower import Follower, is_begun
 from .lines import LineReader
@@ -20,6 +22,9 @@ from .log import Sink, answer_to, write_all
 from .redaction import Redactor, node_redactor
 from .state import Paths
 from .wire import (
+    BackupPart,
+    Backups,
+    BackupVerified,
     Cancelling,
     DiagnosticsCollected,
     DiagnosticsPart,
@@ -37,6 +42,9 @@ from .wire import (
 
 REQUEST_MAX = 1024 * 1024
 PART = 16 * 1024
+BACKUP_PIECE = 36 * 1024
+"""Bytes of a backup in one event: in base64 it stays below what a reader takes for one line."""
+SIGN_EVERY_S = 5.0
 DIAGNOSTICS_MAX = 2 * 1024 * 1024
 PAYLOADS_KEPT = 3
 
@@ -113,8 +121,11 @@ def _understood(line: str) -> Request:
         raise NodeError("bad_request", f"unknown verb {request.verb!r}", UPGRADE)
     if os.path.basename(request.run) != request.run or request.run.startswith("."):
         raise NodeError("bad_request", f"{request.run!r} is not a run id", "saturn status")
-    if os.path.basename(request.service) != request.service:
-        raise NodeError("bad_request", f"{request.service!r} is not a service", "saturn status")
+    for name in (request.service, *(each.name for each in request.node.services)):
+        if os.path.basename(name) != name or name.startswith("."):
+            raise NodeError("bad_request", f"{name!r} is not a service", "saturn status")
+    if request.snapshot and not backup.is_plain(request.snapshot):
+        raise NodeError("bad_request", f"{request.snapshot!r} is not a backup", "saturn backup list")
     return request
 
 
@@ -357,6 +368,64 @@ def _diagnose(request: Request, _reader: LineReader, executor: Executor) -> None
     sink.send(Goodbye, outcome="success")
 
 
+def _backups(request: Request, _reader: LineReader, executor: Executor) -> None:
+    paths = Paths(request.node.root)
+    found = tuple(fact for each in request.node.services for fact in backup.known(paths, each.name))
+    sink = _greet(request, executor)
+    sink.send(Backups, snapshots=found)
+    sink.send(Goodbye, outcome="success")
+
+
+def _verify(request: Request, _reader: LineReader, executor: Executor) -> None:
+    """Read the backups to their end, with signs of life: a Pi reads a gigabyte in half a minute."""
+    paths, sink = Paths(request.node.root), _greet(request, executor)
+    alive = _Alive(lambda: sink.send(Heartbeat))
+    for service in request.node.services:
+        for fact in backup.known(paths, service.name):
+            if request.snapshot in ("", fact.name):
+                wrong = backup.complaint(paths, fact, alive)
+                sink.send(
+                    BackupVerified, service=fact.service, snapshot=fact.name, is_sound=not wrong, message=wrong
+                )
+    sink.send(Goodbye, outcome="success")
+
+
+class _Alive:
+    """Says now and then that the node lives."""
+
+    def __init__(self, say: Callable[[], None]) -> None:
+        self._say = say
+        self._at = time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._at > SIGN_EVERY_S:
+            self._at = time.monotonic()
+            self._say()
+
+
+def _fetch(request: Request, _reader: LineReader, executor: Executor) -> None:
+    """Send one file of a backup, from an offset on. What belongs to this node alone is never sent."""
+    paths = Paths(request.node.root)
+    (service,) = request.node.services[:1] or (None,)
+    name = service.name if service else ""
+    fact = backup.found(paths, name, request.snapshot, request.node.host)
+    allowed = [backup.MANIFEST, *(each.name for each in fact.archives if not each.is_local)]
+    if request.file not in allowed:
+        message = f"backup {fact.name} of {name} has no file {request.file!r} that could be sent"
+        raise NodeError("backup_missing", message, f"saturn backup list --hosts {request.node.host}")
+    sink = _greet(request, executor)
+    with open(os.path.join(backup.folder_of(paths, fact), request.file), "rb") as file:
+        file.seek(max(request.offset, 0))
+        offset, piece = file.tell(), file.read(BACKUP_PIECE)
+        while piece:
+            words = base64.b64encode(piece).decode()
+            sink.send(
+                BackupPart, service=name, snapshot=fact.name, file=request.file, offset=offset, data=words
+            )
+            offset, piece = offset + len(piece), file.read(BACKUP_PIECE)
+    sink.send(Goodbye, outcome="success")
+
+
 def parts(text: str) -> list[str]:
     """The text in pieces for the wire; the middle of a giant one is left out, and that is said."""
     if len(text) > DIAGNOSTICS_MAX:
@@ -375,4 +444,7 @@ _VERBS: Any = {
     "diagnose": _diagnose,
     "cancel": _cancel,
     "ack": _ack,
+    "backups": _backups,
+    "verify": _verify,
+    "fetch": _fetch,
 }

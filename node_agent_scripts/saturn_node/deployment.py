@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from . import acknowledgement, blueprint, compose, folders, git, plan, proc, state
+from . import acknowledgement, backup, blueprint, compose, folders, git, plan, proc, state
 from .compose import Container, Project
 from .errors import Cancelled, NodeError
 from .log import now_at
@@ -199,6 +199,7 @@ def _bring_up(task: Task, service: ServiceOrder, images: tuple[str, ...], comple
     task.sink.send(ServiceStarted, service=service.name)
     try:
         before = compose.containers(task.order, service.name)
+        _save(task, service, before)
         task.trail.touched.add(service.name)
         if service.connectivity:
             after = acknowledgement.bring_up(task, service, before, lambda: up(task, service, before, images))
@@ -216,6 +217,19 @@ def _bring_up(task: Task, service: ServiceOrder, images: tuple[str, ...], comple
     state.write_progress(task.paths, Progress(request.run, request.revision, (*completed, service.name)))
     status = "unchanged" if is_same else "changed"
     task.sink.send(ServiceFinished, service=service.name, status=status, duration_s=_since(began))
+
+
+def _save(task: Task, service: ServiceOrder, before: Sequence[Container]) -> None:
+    """Write a backup first, when the service has one and its image or configuration is about to change."""
+    record = state.read_record(task.paths, service.name)
+    if not (service.backup and record and backup.parts(task.paths, service)):
+        return
+    wanted = _blueprints(task, compose.resolved(compose.project_of(task.order, service, task.paths)))
+    found = {each.image: compose.image_here(task.order, each.image) for each in wanted.values()}
+    images = {name: image for name, image in found.items() if image}
+    change = plan.service_change(service.name, plan.Desired(wanted, images), record, before)
+    if change.action in ("create", "recreate"):
+        backup.write(task, service, backup.DEPLOY)
 
 
 def up(

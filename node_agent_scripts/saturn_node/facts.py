@@ -149,8 +149,17 @@ def _service(paths: Paths, service: ServiceOrder, containers: Sequence[Container
         override=bool(paths.override(service.name)),
         env=os.path.isfile(env_file),
         missing_env=policy.missing_env(service, read_env(env_file)),
-        drift=() if containers is None else plan.drift(record, own),
+        drift=() if containers is None else (*_half_done(paths, service.name), *plan.drift(record, own)),
     )
+
+
+def _half_done(paths: Paths, service: str) -> tuple[str, ...]:
+    """What a worker that was killed left of a backup or a restore; the next one ends it."""
+    if os.path.exists(paths.restoring(service)):
+        return ("a restore of it did not end; the next run ends it",)
+    if os.path.exists(paths.quiesced(service)):
+        return ("it was held still for a backup that did not end; the next run starts it again",)
+    return ()
 
 
 def service_state(containers: Sequence[Container]) -> str:
@@ -201,7 +210,7 @@ def run_fact(paths: Paths, run: str) -> RunFact:
         revision=str(result.get("revision", "") or request.get("revision", "")),
         stage=str(result.get("stage", "")) or state.current_stage(paths),
         at=str(result.get("at", "")),
-        is_prefetch=request.get("prefetch") is True,
+        is_prefetch=any(request.get(key) for key in ("prefetch", "backup", "snapshot")),
     )
 
 

@@ -7,8 +7,20 @@ import time
 from dataclasses import replace
 from typing import Callable, Mapping, NamedTuple
 
-from . import checkout, deployment, facts, git, health, snapshot, state, validation
-from .errors import NodeError
+from . import (
+    backup,
+    checkout,
+    compose,
+    deployment,
+    facts,
+    git,
+    health,
+    restoration,
+    snapshot,
+    state,
+    validation,
+)
+from .errors import Cancelled, NodeError
 from .log import now_at
 from .redaction import node_redactor
 from .state import Progress
@@ -16,6 +28,7 @@ from .task import Task
 from .wire import (
     STAGES,
     CheckedOut,
+    ServiceFailed,
     ServiceFinished,
     ServiceOrder,
     ServiceSkipped,
@@ -196,6 +209,75 @@ def _pull(task: Task) -> None:
         deployment.pulled(task, service, builds=False)
         took_s = round(time.monotonic() - began, 3)
         task.sink.send(ServiceFinished, service=service.name, status="fetched", duration_s=took_s)
+
+
+def save(task: Task) -> None:
+    """A backup of every service that has one in its service.yaml; those behind one that fails still get theirs."""
+    _run_apart(task, "backup", lambda: _saved(task))
+
+
+def _saved(task: Task) -> None:
+    first: NodeError | None = None
+    for service in task.order.services:
+        task.check_cancelled()
+        reason = _nothing_to_save(task, service)
+        if reason:
+            task.sink.send(ServiceSkipped, service=service.name, reason=reason)
+            continue
+        began = time.monotonic()
+        task.begin(service.name)
+        task.sink.send(ServiceStarted, service=service.name)
+        try:
+            backup.write(task, service, backup.ORDERED)
+        except Cancelled:
+            raise
+        except NodeError as error:
+            error.service = service.name
+            task.sink.failed(ServiceFailed, error, service=service.name, tail=error.tail)
+            first = first or error
+            continue
+        took_s = round(time.monotonic() - began, 3)
+        task.sink.send(ServiceFinished, service=service.name, status="saved", duration_s=took_s)
+    if first:
+        raise first
+
+
+def _nothing_to_save(task: Task, service: ServiceOrder) -> str:
+    if not service.backup:
+        return "it has no backup in its service.yaml"
+    return "" if backup.parts(task.paths, service) else "it has no folders on this node yet"
+
+
+def restore(task: Task) -> None:
+    """Bring one backup of one service back, and watch the service afterwards."""
+    _run_apart(task, "restore", lambda: _restored(task))
+
+
+def _restored(task: Task) -> None:
+    (service,) = task.order.services
+    began = time.monotonic()
+    task.begin(service.name)
+    task.sink.send(ServiceStarted, service=service.name)
+    try:
+        kept = restoration.restore(task, service)
+    except Cancelled:
+        raise
+    except NodeError as error:
+        error.service = service.name
+        task.sink.failed(ServiceFailed, error, service=service.name, tail=error.tail)
+        raise
+    if compose.containers(task.order, service.name):
+        try:
+            health.verify(task, (service,))
+        except Cancelled:
+            raise
+        except NodeError as error:
+            hint = f"saturn restore {task.order.host} {service.name} --from {kept}   # what stood before"
+            raise NodeError(error.code, error.message, hint, service.name, error.tail) from error
+    else:
+        task.say(f"{service.name} has no containers here: saturn deploy --hosts {task.order.host}", service.name)
+    took_s = round(time.monotonic() - began, 3)
+    task.sink.send(ServiceFinished, service=service.name, status="changed", duration_s=took_s)
 
 
 def _run_apart(task: Task, stage: str, work: Callable[[], object]) -> None:

@@ -87,6 +87,19 @@ class Paths(NamedTuple):
         """The file that stands while a service that carries the connection was touched and not acknowledged since."""
         return os.path.join(self.state, "services", service + ".unacknowledged")
 
+    @property
+    def backups(self) -> str:
+        """One folder a service, and in it one a backup."""
+        return os.path.join(self.root, "backups")
+
+    def quiesced(self, service: str) -> str:
+        """The file that stands while the containers of a service are held still for a backup or a restore."""
+        return os.path.join(self.state, "services", service + ".quiesced")
+
+    def restoring(self, service: str) -> str:
+        """The file that stands while the folders of a service are being swapped for those of a backup."""
+        return os.path.join(self.state, "services", service + ".restoring")
+
     def folders(self) -> tuple[str, ...]:
         """Every folder that a run needs, parents first."""
         return (
@@ -302,15 +315,18 @@ def write_unacknowledged(paths: Paths, service: str, run: str) -> None:
 
 def forget_unacknowledged(paths: Paths, service: str) -> None:
     """It is acknowledged, was not touched after all, or is back at what it was."""
-    if is_unacknowledged(paths, service):
-        _unlink(paths.unacknowledged(service))
-        sync_folder(os.path.dirname(paths.unacknowledged(service)))
+    forget(paths.unacknowledged(service))
 
 
 def recorded_services(paths: Paths) -> tuple[str, ...]:
     """The services that a run brought up, by name."""
+    return marked_services(paths, ".json")
+
+
+def marked_services(paths: Paths, ending: str) -> tuple[str, ...]:
+    """The services of which a state file with this ending stands, by name."""
     names = _names(os.path.join(paths.state, "services"))
-    return tuple(sorted(name[: -len(".json")] for name in names if name.endswith(".json")))
+    return tuple(sorted(name[: -len(ending)] for name in names if name.endswith(ending)))
 
 
 def deployments(paths: Paths) -> tuple[Deployment, ...]:
@@ -431,6 +447,13 @@ def _changed_at(path: str) -> int:
         return os.stat(path).st_mtime_ns
     except OSError:
         return 0
+
+
+def forget(path: str) -> None:
+    """Take a state file away, durably."""
+    if os.path.exists(path):
+        _unlink(path)
+        sync_folder(os.path.dirname(path))
 
 
 def _unlink(path: str) -> None:

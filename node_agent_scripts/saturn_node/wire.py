@@ -228,7 +228,7 @@ class LockFact:
 class RunFact:
     """The newest run that the node remembers. outcome is "" while it works and `lost` when its worker died.
 
-    is_prefetch: it only fetched what a later one needs.
+    is_prefetch: it only fetched what a later one needs, or wrote or restored a backup: it deployed nothing.
     """
 
     run: str

@@ -12,7 +12,20 @@ import sys
 import time
 import traceback
 
-from . import acknowledgement, diagnostics, facts, lock, orphans, plan, proc, rollback, stages, state, wire
+from . import (
+    acknowledgement,
+    diagnostics,
+    facts,
+    lock,
+    orphans,
+    plan,
+    proc,
+    restoration,
+    rollback,
+    stages,
+    state,
+    wire,
+)
 from .errors import Blocked, Cancelled, FailedBefore, NodeError
 from .log import Reserve, RunLog, Sink, now_at
 from .redaction import node_redactor
@@ -94,7 +107,8 @@ def _refused(request: Request, paths: Paths, sink: Sink) -> str:
 def _walked(task: Task, log: RunLog, executor: str) -> str:
     """The outcome of the walk. No failure gets past here without an event."""
     try:
-        stages.prefetch(task) if task.request.prefetch else stages.walk(task)
+        restoration.settle_all(task)
+        _WORK.get(_kind(task.request), stages.walk)(task)
     except Cancelled as error:
         if task.trail.unacknowledged and rollback.is_possible(task):
             return _cut_off(task, log, executor)
@@ -112,6 +126,18 @@ def _walked(task: Task, log: RunLog, executor: str) -> str:
         _fail(task, known, executor)
         return _after_failure(task, known) if task.trail.unacknowledged else "failed"
     return "success"
+
+
+def _kind(request: Request) -> str:
+    """What kind of run is asked for, "" for a deploy."""
+    if request.prefetch:
+        return "prefetch"
+    if request.snapshot:
+        return "restore"
+    return "backup" if request.backup else ""
+
+
+_WORK = {"prefetch": stages.prefetch, "backup": stages.save, "restore": stages.restore}
 
 
 def _cut_off(task: Task, log: RunLog, executor: str) -> str:
