@@ -19,7 +19,7 @@ import os
 import sys
 import time
 from dataclasses import replace
-from typing import Callable, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Sequence
 
 from . import backup, conversation, diagnostics, facts, launch, state, wire, worker
 from .archive import size_words
@@ -98,7 +98,7 @@ def _backups(place: Place, _rest: tuple[str, ...]) -> int:
     names = [each.name for each in _newest_request(place.paths).node.services]
     found = [fact for name in names for fact in backup.known(place.paths, name)]
     lines = [
-        f"{each.service:<16} {each.name:<22} {size_words(each.size):>10}  {each.reason or '-'}, {each.revision[:8] or '-'}"
+        f"{each.service:<16} {each.name:<22} {size_words(each.size):>10}  {each.reason}, {each.revision[:8] or '-'}"
         for each in found
     ]
     return _say("\n".join(lines) or "there is no backup on this node")
@@ -111,7 +111,9 @@ def _restore(place: Place, rest: tuple[str, ...]) -> int:
     fact = backup.found(place.paths, rest[0], rest[1], _newest_request(place.paths).node.host)
     if rest[2:] != ("--yes",):
         _say(f"{fact.service} would be stopped, and its folders be those of {fact.name} ({size_words(fact.size)})")
-        raise NodeError("usage", "nothing was touched: --yes was not given", f"saturn-node restore {' '.join(rest[:2])} --yes")
+        raise NodeError(
+            "usage", "nothing was touched: --yes was not given", f"saturn-node restore {' '.join(rest[:2])} --yes"
+        )
     return _ordered(place, services, snapshot=fact.name)
 
 
@@ -130,7 +132,7 @@ def _ordered(place: Place, services: tuple[ServiceOrder, ...] = (), **wish: obje
     last = _newest_request(place.paths)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     run = f"{stamp}-{os.urandom(2).hex()}"
-    order = {
+    order: Dict[str, Any] = {
         **vars(last),
         "node": replace(last.node, services=services) if services else last.node,
         "verb": "run",

@@ -13,6 +13,7 @@ import os
 import posixpath
 import stat
 import tarfile
+import zlib
 from contextlib import contextmanager
 from importlib import import_module
 from typing import IO, Any, Callable, Iterator, NamedTuple
@@ -91,7 +92,7 @@ class _Steady:
         self._check = check
         self.is_short = False
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         self._check()
         data = self._file.read(size)
         if len(data) < size:
@@ -171,7 +172,7 @@ def _compressed(file: _Measured) -> Iterator[Any]:
         with zstd.ZstdFile(file, "wb", level=_LEVEL) as packed:
             yield packed
     else:
-        with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:  # type: ignore[arg-type]
+        with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
             yield packed
 
 
@@ -253,7 +254,7 @@ def extract(source: str, folder: str, check: Callable[[], None] = lambda: None) 
                 if member.isdir():
                     folders.append(member)
                 _unpack(tar, member, folder)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except (tarfile.TarError, EOFError, ValueError, zlib.error, gzip.BadGzipFile) as error:
         raise _damaged(source, str(error)) from error
     for member in later:
         _link(member, folder)

@@ -384,9 +384,7 @@ def _verify(request: Request, _reader: LineReader, executor: Executor) -> None:
         for fact in backup.known(paths, service.name):
             if request.snapshot in ("", fact.name):
                 wrong = backup.complaint(paths, fact, alive)
-                sink.send(
-                    BackupVerified, service=fact.service, snapshot=fact.name, is_sound=not wrong, message=wrong
-                )
+                sink.send(BackupVerified, service=fact.service, snapshot=fact.name, is_sound=not wrong, message=wrong)
     sink.send(Goodbye, outcome="success")
 
 
@@ -419,9 +417,7 @@ def _fetch(request: Request, _reader: LineReader, executor: Executor) -> None:
         offset, piece = file.tell(), file.read(BACKUP_PIECE)
         while piece:
             words = base64.b64encode(piece).decode()
-            sink.send(
-                BackupPart, service=name, snapshot=fact.name, file=request.file, offset=offset, data=words
-            )
+            sink.send(BackupPart, service=name, snapshot=fact.name, file=request.file, offset=offset, data=words)
             offset, piece = offset + len(piece), file.read(BACKUP_PIECE)
     sink.send(Goodbye, outcome="success")
 

@@ -6,6 +6,7 @@ compose files that are not JSON need yaml. `control.json` in the folder makes th
 
     down, denied: true        the daemon does not answer, or not to this user
     pull_fails: [image]       restarting: [service]    up_fails, unhealthy: [service or image]
+    start_fails: [service]
     exits: {service: status}  sleep: {command: seconds}, which leaves a file `asleep`
     registry: {image: text}   another text is another image under the same name
     sizes: {image: bytes}     what the registry tells of an image; of others it tells nothing
@@ -147,7 +148,8 @@ class Docker:
         name, is_restarting = each["service"], each["service"] in self.control.get("restarting", [])
         exits = self.control.get("exits", {})
         is_over = each["is_stopped"] or name in exits
-        status = "restarting" if is_restarting else "exited" if is_over else "running"
+        at_work = "paused" if each.get("is_paused") else "running"
+        status = "restarting" if is_restarting else "exited" if is_over else at_work
         state = {"Status": status, "ExitCode": exits.get(name, 0), "StartedAt": each["started_at"]}
         if each["check"]:
             state["Health"] = {"Status": "unhealthy" if self.complaint(each) else "healthy"}
@@ -260,6 +262,36 @@ def stop(memory: Docker, arguments: Sequence[str]) -> str:
     return ""
 
 
+def start(memory: Docker, arguments: Sequence[str]) -> str:
+    """Start containers that were stopped."""
+    for each in arguments:
+        if memory.is_told("start_fails", memory.containers[each]["service"], ""):
+            raise DockerError(f"Error response from daemon: driver failed, container {each} (simulated)")
+        memory.start(each)
+    return ""
+
+
+def pause(memory: Docker, arguments: Sequence[str]) -> str:
+    """Freeze containers."""
+    for each in arguments:
+        memory.containers[each]["is_paused"] = True
+    return ""
+
+
+def unpause(memory: Docker, arguments: Sequence[str]) -> str:
+    """Let frozen containers go on."""
+    for each in arguments:
+        memory.containers[each]["is_paused"] = False
+    return ""
+
+
+def update(memory: Docker, arguments: Sequence[str]) -> str:
+    """Give containers another restart policy: the one thing that `update` is asked for."""
+    for each in arguments[2:]:
+        memory.containers[each]["policy"] = option(arguments, "--restart")
+    return ""
+
+
 def forget(memory: Docker, arguments: Sequence[str]) -> str:
     """Remove containers, whether they run or not."""
     for each in arguments:
@@ -269,7 +301,8 @@ def forget(memory: Docker, arguments: Sequence[str]) -> str:
 
 _ANSWERS: dict[str, Callable[[Docker, Sequence[str]], str]] = {
     "ps": ps, "inspect": inspect, "logs": logs, "tag": tag, "image": image, "pull": fetched, "rmi": forget_image,
-    "stop": stop, "rm": forget, "manifest": manifest,
+    "stop": stop, "start": start, "pause": pause, "unpause": unpause, "update": update, "rm": forget,
+    "manifest": manifest,
 }  # fmt: skip
 
 

@@ -288,3 +288,27 @@ def test_container_that_ends_is_told_with_its_status(order, tmp_path):
     control(order, tmp_path, exits={"web": 3})
     until(lambda: compose.containers(order, "saturn-contract-a")[0].state == "exited", "the container's end")
     assert compose.containers(order, "saturn-contract-a")[0].exit_code == 3
+
+
+def standing(order):
+    return [(each.state, each.policy) for each in compose.containers(order, "saturn-contract-a")]
+
+
+@pytest.mark.parametrize(("hold", "let_go", "state"), [("stop", "start", "exited"), ("pause", "unpause", "paused")])
+def test_a_container_is_held_still_and_let_go(order, tmp_path, hold, let_go, state):
+    up(project(order, tmp_path, restart="unless-stopped"))
+    [container] = compose.containers(order, "saturn-contract-a")
+    by_hand(order, hold, container.id)
+    assert standing(order) == [(state, "unless-stopped")]
+    by_hand(order, let_go, container.id)
+    assert standing(order) == [("running", "unless-stopped")]
+
+
+def test_a_restart_policy_is_changed_without_a_new_container(order, tmp_path):
+    up(project(order, tmp_path, restart="unless-stopped"))
+    [before] = compose.containers(order, "saturn-contract-a")
+    by_hand(order, "update", "--restart", "always", before.id)
+    [after] = compose.containers(order, "saturn-contract-a")
+    assert (after.policy, after.id, after.hash) == ("always", before.id, before.hash)
+    up(project(order, tmp_path, restart="unless-stopped"))
+    assert [each.id for each in compose.containers(order, "saturn-contract-a")] == [before.id]
