@@ -66,8 +66,20 @@ def write(task: Task, service: ServiceOrder, reason: str) -> str:
     """Write a backup, tell it, and let go of those that are too many; its name.
 
     Raises:
-        NodeError: backup_no_room, backup_unreadable, backup_left_stopped, or docker's; the service is as it was.
+        NodeError: backup_no_room, backup_unreadable, backup_failed or docker's, and the service is as it was; or
+            backup_left_stopped.
     """
+    try:
+        return _written(task, service, reason)
+    except OSError as error:
+        own = os.path.join(task.paths.backups, service.name)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _no_room(own, "the disk became full while the backup was written") from error
+        message = f"no backup of {service.name} could be written: {error}"
+        raise NodeError("backup_failed", message, f"ls -ld {own}", service.name) from error
+
+
+def _written(task: Task, service: ServiceOrder, reason: str) -> str:
     order = service.backup or BackupOrder()
     began = time.monotonic()
     own = os.path.join(task.paths.backups, service.name)
@@ -83,10 +95,8 @@ def write(task: Task, service: ServiceOrder, reason: str) -> str:
         with quiesce.still(task.order, task.paths, service.name, order.quiesce):
             written = [(each, _archived(task, each, partial)) for each in wanted]
         fact = _concluded(task, service, reason, name, written)
-    except BaseException as error:
+    except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _no_room(own, "the disk became full while the backup was written") from error
         raise
     removed = prune(task.paths, service.name, order.keep)
     task.sink.send(
@@ -148,6 +158,9 @@ def _has_checkout(task: Task) -> bool:
 def conclude(own: str, name: str, manifest: Mapping[str, Any]) -> None:
     """Write the manifest of a half backup, last, and give it the name that counts."""
     partial = os.path.join(own, name + PARTIAL)
+    for each in os.listdir(partial):
+        if each.endswith(".tmp"):  # a manifest that a killed worker had begun
+            os.unlink(os.path.join(partial, each))
     state.write_json(os.path.join(partial, MANIFEST), dict(manifest), 0o600)
     os.rename(partial, os.path.join(own, name))
     state.sync_folder(own)

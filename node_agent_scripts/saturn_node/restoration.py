@@ -170,6 +170,8 @@ def settle_all(task: Task) -> None:
         record = state.read_json(task.paths.restoring(service))
         _settled(task.paths, service, record)
         task.say(f"ended the restore of {service} that a worker left half: it has backup {record.get('snapshot', '')}")
+    for each in task.order.services:
+        sweep(task.paths, each.name)
     for service in quiesce.held(task.paths):
         if quiesce.let_go(task.order, task.paths, service):
             task.say(f"started {service} again, which a worker that was killed had held still")
