@@ -46,6 +46,7 @@ def standing_part(node, part):
 
 
 OLD = {"config/.env": "PASSWORD=of today\n", "config/app.conf": "conf", "data/state.json": "one"}
+KEPT = "20261126T000000Z"
 NEW = {**OLD, "config/app.conf": "conf two", "data/new": "new", "data/state.json": "two"}
 
 
@@ -209,23 +210,40 @@ print(count)
 """
 
 
+class Bare:
+    """The folders of a node, without any program."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+        self.root = os.path.join(self.folder, "root")
+        self.env = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(backup.__file__))}
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def write(self, name, text):
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+
 def half(tmp_path):
     """A node on whose disk a swap is written down and nothing of it done."""
-    node, _, name = saved(tmp_path)
-    paths = backup.Paths(node.root)
-    parts = {}
-    for part, text in (("config", "conf"), ("data", "one")):
-        folder = os.path.join(node.root, part, ".web.restoring")
-        file = "app.conf" if part == "config" else "state.json"
-        node.write(os.path.join(folder, file), text)
-        parts[part] = exchange.identity(folder)
-    node.write(os.path.join(node.root, "config/.web.restoring/.env"), "PASSWORD=of today\n")
-    kept = backup.free_name(os.path.join(paths.backups, "web"))
-    manifest = {"version": 1, "service": "web", "name": kept, "reason": "replaced", "archives": []}
-    state.write_json(
-        paths.restoring("web"), {"snapshot": name, "kept": kept, "parts": parts, "manifest": manifest, "keep": 5}
-    )
-    return node, kept
+    node = Bare(tmp_path)
+    for place, found in (("{}/web", NEW), ("{}/.web.restoring", OLD)):
+        for name, text in found.items():
+            part, file = name.split("/")
+            node.write(os.path.join("root", place.format(part), file), text)
+    for folder in ("logs", "backups/web", "state/deploy/services"):
+        os.makedirs(node.path("root", folder))
+    paths = state.Paths(node.root)
+    parts = {part: exchange.identity(node.path("root", part, ".web.restoring")) for part in ("config", "data")}
+    manifest = {"version": 1, "service": "web", "name": KEPT, "reason": "replaced", "archives": []}
+    record = {"snapshot": "s", "kept": KEPT, "parts": parts, "manifest": manifest, "keep": 5}
+    state.write_json(paths.restoring("web"), record)
+    return node
 
 
 def settle(node, limit, way):
@@ -235,11 +253,11 @@ def settle(node, limit, way):
 
 @pytest.mark.parametrize("way", ["exchange", "plain"])
 def test_a_swap_that_is_killed_at_any_step_is_ended_by_the_next(tmp_path, way):
-    node, _ = half(tmp_path / "whole")
+    node = half(tmp_path / "whole")
     steps = int(settle(node, 10_000, way).stdout)
     assert steps > 6
     for limit in range(steps):
-        node, kept = half(tmp_path / str(limit))
+        node = half(tmp_path / str(limit))
         assert settle(node, limit, way).returncode == -signal.SIGKILL
         for part in ("config", "data"):
             folder = os.path.join(node.root, part, "web")
@@ -248,8 +266,8 @@ def test_a_swap_that_is_killed_at_any_step_is_ended_by_the_next(tmp_path, way):
         assert settle(node, 10_000, way).returncode == 0
         assert standing(node) == OLD
         assert litter(node) == []
-        assert sorted(os.listdir(node.path("root/backups/web", kept))) == ["config", "data", "manifest.json"]
-        with open(node.path("root/backups/web", kept, "data", "state.json"), encoding="utf-8") as file:
+        assert sorted(os.listdir(node.path("root/backups/web", KEPT))) == ["config", "data", "manifest.json"]
+        with open(node.path("root/backups/web", KEPT, "data", "state.json"), encoding="utf-8") as file:
             assert file.read() == "two"
 
 
