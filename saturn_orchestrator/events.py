@@ -244,7 +244,7 @@ class HostPlanned:
 class HostConfirmed:
     """A person (or --yes) accepted the plan of this host, which its digest names. by: person@machine.
 
-    is_prefetch: nothing but fetching was ordered, so this says nothing of where the host stands.
+    is_prefetch: nothing but fetching, a backup or a restore was ordered, so this says nothing of where the host stands.
     """
 
     at: str

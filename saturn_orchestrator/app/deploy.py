@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from saturn_orchestrator.app.consent import Ask, Consent, Show
+from saturn_orchestrator.app.consent import Ask, Consent, Show, ShowDiff
 from saturn_orchestrator.app.deferral import Defer
 from saturn_orchestrator.app.planning import Planner, Scope
 from saturn_orchestrator.app.wanted import Source
@@ -16,7 +16,7 @@ from saturn_orchestrator.plan.batches import allowance, batches, saturn_last
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.rollout.following import LINK_PATIENCE_S, Link
 from saturn_orchestrator.rollout.gate import Gate
-from saturn_orchestrator.rollout.host_run import Proposal, Ways
+from saturn_orchestrator.rollout.host_run import Deferral, Proposal, Ways
 from saturn_orchestrator.rollout.runner import Stop, roll_out
 from saturn_orchestrator.rollout.sinks import Sink
 from saturn_orchestrator.rollout.survey import new_run_id
@@ -86,8 +86,6 @@ async def deploy(order: Deploy, ports: Ports, propose: Propose = proposed) -> Ru
         Interrupted: a person stopped it before any host was asked.
     """
     source = await Source.of(order.topology, order.hosts, order.revisions)
-    if ports.stop.presses:
-        raise Interrupted("interrupted before any host was asked; nothing was touched")
     revision = "" if order.is_return else source.revision
     run = RunState.of(new_run_id(), revision, (host.name for host in order.hosts), now())
     planner = Planner(source, run.run, order.controller, order.scope)
@@ -96,7 +94,28 @@ async def deploy(order: Deploy, ports: Ports, propose: Propose = proposed) -> Ru
     async def show_diff(plan: HostPlan) -> None:
         ports.show_text(await source.diff(plan, folders[plan.host]))
 
-    consent = Consent(run.hosts, f"{order.by}@{order.controller}", ports.show, ports.ask, show_diff)
+    plans = Plans(propose(planner), show_diff, order.defer.proposing(planner) if order.defer else None)
+    return await carry_out(order, ports, run, plans)
+
+
+@dataclass(frozen=True)
+class Plans:
+    """Where the plans of a run come from: see Ways.propose and Ways.defer. show_diff: what `[d]iff` shows."""
+
+    propose: Callable[[Host, Session], Awaitable[Proposal]]
+    show_diff: ShowDiff
+    defer: Callable[[Host], Awaitable[Deferral | None]] | None = None
+
+
+async def carry_out(order: Deploy, ports: Ports, run: RunState, plans: Plans) -> RunState:
+    """Plan, show, confirm and run, host by host; the state of the run, whatever became of each.
+
+    Raises:
+        Interrupted: a person stopped it before any host was asked.
+    """
+    if ports.stop.presses:
+        raise Interrupted("interrupted before any host was asked; nothing was touched")
+    consent = Consent(run.hosts, f"{order.by}@{order.controller}", ports.show, ports.ask, plans.show_diff)
 
     async def consented(plan: HostPlan) -> str:
         by = await consent.of(plan)
@@ -107,12 +126,12 @@ async def deploy(order: Deploy, ports: Ports, propose: Propose = proposed) -> Ru
     gate = Gate(cut, allowance(order.max_failures, len(run.hosts)), ports.say)
     ways = Ways(
         link=Link(ports.open_session, ports.trace, order.link_patience_s),
-        propose=propose(planner),
+        propose=plans.propose,
         consent=consented,
         settled=consent.settled,
         slots=asyncio.Semaphore(order.topology.rollout.parallel),
         turns=gate,
-        defer=order.defer.proposing(planner) if order.defer else None,
+        defer=plans.defer,
         detach=order.detach,
     )
     return await roll_out(run, hosts, ways, (*ports.sinks, gate), ports.stop)

@@ -25,13 +25,18 @@ from saturn_orchestrator.topology.model import Host
 
 @dataclass(frozen=True)
 class Scope:
-    """How much a run does. services: only these, None for all. See wire.Request for the others."""
+    """How much a run does. services: only these, None for all. See wire.Request for the others.
+
+    With backup or snapshot it deploys nothing, and so has nothing to take back when it fails.
+    """
 
     services: frozenset[str] | None = None
     resume: bool = False
     prune: bool = False
     rollback: bool = False
     prefetch: bool = False
+    backup: bool = False
+    snapshot: str = ""
 
     def request(self, host: Host, run: str, controller: str) -> Request:
         """What a host is asked, but for the revision, the plan's digest and who confirmed it."""
@@ -41,8 +46,10 @@ class Scope:
             node=node_order(host, self.services),
             resume=self.resume,
             prune=self.prune,
-            rollback=self.rollback or host.rollback_on_failure,
+            rollback=(self.rollback or host.rollback_on_failure) and not (self.backup or self.snapshot),
             prefetch=self.prefetch,
+            backup=self.backup,
+            snapshot=self.snapshot,
             controller=controller,
         )
 

@@ -18,6 +18,8 @@ VERBS = {
     "plan": "Show what a deploy would do to each host; nothing is touched.",
     "deploy": "Show what would change on each host, ask, and deploy.",
     "rollback": "Return hosts to a former deployment.",
+    "backup": "Write backups of services, list, verify and fetch them.",
+    "restore": "Bring a backup of a service back.",
     "prefetch": "Bring commits and images to the hosts beforehand.",
     "catch-up": "Do what was confirmed for hosts that were away.",
     "attach": "Watch what the nodes are doing, and bring home what they did unseen.",

@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from saturn_orchestrator.journal import Records
-    from saturn_orchestrator.topology.model import Host, Topology
+    from saturn_orchestrator.topology.model import Host, Service, Topology
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,16 @@ def chosen_services(
             )
     wanted = frozenset(services)
     return tuple(host for host in hosts if wanted & {service.name for service in host.services}), wanted
+
+
+def one_service(topology: Topology, host: str, service: str) -> tuple[Host, Service]:
+    """One service of one host.
+
+    Raises:
+        UsageError: there is no such host, or it has no such service.
+    """
+    hosts, _ = chosen_services(Selection((host,), (), (), everything=False).of(topology), (service,))
+    return hosts[0], next(each for each in hosts[0].services if each.name == service)
 
 
 def revisions(hosts: tuple[Host, ...], revision: str) -> dict[str, str]:

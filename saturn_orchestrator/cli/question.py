@@ -8,6 +8,7 @@ import termios
 
 from saturn_orchestrator.app.consent import Answer
 from saturn_orchestrator.errors import UsageError
+from saturn_orchestrator.plan.model import Action, HostPlan
 
 _ANSWERS = {
     "y": Answer.YES,
@@ -33,6 +34,17 @@ def require_terminal() -> None:
             code="no_terminal",
             hint="run it in a terminal, or add --yes to confirm every host beforehand",
         )
+
+
+def question(plan: HostPlan) -> str:
+    """What is asked about the plan of a host, which it names, with the answers that make sense."""
+    restored = [change.service for change in plan.changes if change.action is Action.RESTORE]
+    if restored:
+        return f"Restore {', '.join(restored)} on {plan.host}? [y]es / [N]o: "
+    if not plan.deploys:
+        return f"Back up {plan.host}? [y]es / [N]o / [a]ll remaining / [q]uit: "
+    verb = "Roll back" if plan.restores else "Deploy"
+    return f"{verb} {plan.host}? [y]es / [N]o / [d]iff / [a]ll remaining / [q]uit: "
 
 
 def answer_in(line: str) -> Answer:

@@ -7,7 +7,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -17,7 +17,7 @@ from saturn_orchestrator.app.catch_up import checking, look
 from saturn_orchestrator.app.consent import Answer
 from saturn_orchestrator.app.deploy import Deploy, Ports, Propose, deploy, proposed
 from saturn_orchestrator.cli.dialling import dialled
-from saturn_orchestrator.cli.question import ask
+from saturn_orchestrator.cli.question import ask, question
 from saturn_orchestrator.errors import Unreachable
 from saturn_orchestrator.events import SessionWaiting
 from saturn_orchestrator.journal import Journal, Records, journal_file
@@ -73,9 +73,8 @@ class Terminal:
 
     async def ask(self, plan: HostPlan) -> Answer:
         """The question for one host, which it names."""
-        verb = "Roll back" if plan.restores else "Deploy"
         with self.view.hold():
-            return await ask(f"{verb} {plan.host}? [y]es / [N]o / [d]iff / [a]ll remaining / [q]uit: ")
+            return await ask(question(plan))
 
     def show_text(self, text: str) -> None:
         """Lines that a person asked to see, as they are, above whatever is redrawn."""
@@ -120,6 +119,14 @@ async def _deployed(
     extra: Mapping[str, Any] | None = None,
 ) -> int:
     """The exit code of a deploy. extra: what its document says beside the run."""
+    state = await carried_out(lambda ports: deploy(order, ports, propose), order, terminal, dial, asks=asks)
+    return told(state, terminal, as_json=as_json, extra=extra)
+
+
+async def carried_out(
+    work: Callable[[Ports], Awaitable[RunState]], order: Deploy, terminal: Terminal, dial: OpenSession, *, asks: bool
+) -> RunState:
+    """The state of a run that the person at the terminal watches, is asked about, and may stop."""
     stop = Stop()
     journal = Journal(journal_file(os.environ), str(order.topology.file), terminal.say)
     ports = Ports(
@@ -132,7 +139,11 @@ async def _deployed(
         stop=stop,
         trace=terminal.trace,
     )
-    state = await _interruptible(deploy(order, ports, propose), stop, terminal)
+    return await _interruptible(work(ports), stop, terminal)
+
+
+def told(state: RunState, terminal: Terminal, *, as_json: bool, extra: Mapping[str, Any] | None = None) -> int:
+    """Print the summary of a run, or its document with what `extra` says beside it; the exit code."""
     verdict = outcome(state)
     is_told = True
     if as_json:

@@ -10,7 +10,7 @@ from saturn_orchestrator.events import ImageChange, Judgement
 
 
 class Action(StrEnum):
-    """What a deploy would do to a service."""
+    """What a run would do to a service."""
 
     CREATE = "create"
     RECREATE = "recreate"
@@ -20,6 +20,8 @@ class Action(StrEnum):
     COMPLETED = "completed"  # a resumed run passes over it
     INVALID = "invalid"  # compose refuses its files: validate will block
     UNKNOWN = "unknown"  # an action of a newer executor
+    BACKUP = "backup"
+    RESTORE = "restore"
 
     @property
     def touches_containers(self) -> bool:
@@ -97,7 +99,7 @@ class HostPlan:
     the host no more and stay. sent: bytes of the bundle that SATURN sends. restores: the run whose images come back.
     path: how packets reach the host over the tailnet, "" when that is not known. ack_timeout_s: how long what carries
     the connection waits for an acknowledgement. is_first: no deployment was completed there yet, so that nothing can go
-    back to one. findings: what validate would say there, the gravest first.
+    back to one. findings: what validate would say there, the gravest first. notes: what else is good to know beforehand.
     """
 
     host: str
@@ -119,10 +121,16 @@ class HostPlan:
     ack_timeout_s: float = 120.0
     is_first: bool = False
     findings: tuple[Judgement, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def count(self, action: Action) -> int:
         """How many services the action concerns."""
         return sum(change.action is action for change in self.changes)
+
+    @property
+    def deploys(self) -> bool:
+        """Whether the run is a deploy; else it writes backups, or restores one."""
+        return not any(change.action in {Action.BACKUP, Action.RESTORE} for change in self.changes)
 
     @property
     def changes_anything(self) -> bool:

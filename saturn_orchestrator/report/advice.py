@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from saturn_orchestrator.state.model import HostState, Status
 
+BACKUP_STAGE, RESTORE_STAGE = "backup", "restore"
+"""The one stage of a run that deploys nothing."""
+
 
 def next_command(host: HostState) -> str:
     """What a person should type about this host; "" when it succeeded. A hint that came with the error goes first."""
@@ -13,12 +16,18 @@ def next_command(host: HostState) -> str:
         return f"saturn catch-up --hosts {host.host}   # once it is back; or leave that to a timer"
     if host.status is Status.ROLLED_BACK:  # what failed is gone, so there is nothing to resume
         return f"saturn deploy --hosts {host.host}   # once it is mended"
+    if host.status is Status.LOST and host.stage in {BACKUP_STAGE, RESTORE_STAGE}:
+        return f"saturn backup list --hosts {host.host}"
     if host.error and host.error.hint:
         return host.error.hint
     if host.left and host.left.hint:
         return host.left.hint
     if host.status in {Status.RUNNING, Status.CONFIRMED}:
         return f"saturn attach --hosts {host.host}"
+    if host.stage == BACKUP_STAGE:
+        return f"saturn backup --hosts {host.host}"
+    if host.stage == RESTORE_STAGE:
+        return f"saturn backup list --hosts {host.host}"
     # A stage means the node began: the run can go on where it stopped.
     resumes = host.stage and host.status in {Status.FAILED, Status.LOST, Status.CANCELLED}
     return f"saturn deploy --hosts {host.host}{' --resume' if resumes else ''}"

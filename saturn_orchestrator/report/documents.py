@@ -75,7 +75,7 @@ def _host(host: HostState) -> Document:
         "revision_after": host.revision_after or None,
         "stale": host.stale,
         "services": {
-            name: {"status": service.status, "health": service.health or None}
+            name: {"status": service.status, "health": service.health or None, "backup": service.backup or None}
             for name, service in host.services.items()
         },
         "error": _error(error, next_command(host)) if error else None,

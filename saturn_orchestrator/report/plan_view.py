@@ -30,6 +30,8 @@ _TOTALS = {
     Action.UNKNOWN: "unknown",
     Action.UNCHANGED: "unchanged",
     Action.COMPLETED: "completed before",
+    Action.BACKUP: "to back up",
+    Action.RESTORE: "to restore",
 }
 _WORD_WIDTH = max(len(action) for action in Action)
 _DETAIL = " " * (4 + _WORD_WIDTH + 2)
@@ -107,6 +109,11 @@ def _diff_style(line: str) -> str:
 
 
 def _headline(plan: HostPlan) -> Text:
+    if not plan.deploys:
+        stands = (
+            f"stays at {short_revision(plan.revision_before)}" if plan.revision_before else "nothing is deployed yet"
+        )
+        return verbatim(plan.host, "bold").append_text(verbatim(f"  {stands}"))
     line = verbatim(plan.host, "bold").append_text(verbatim(f"  {_revisions(plan)}  ({_distance(plan)})"))
     return line.append_text(verbatim(f' "{plan.subject}"', "italic")) if plan.subject else line
 
@@ -210,3 +217,4 @@ def _notes(plan: HostPlan) -> Iterator[str]:
         yield f"SATURN sends {size_text(plan.sent)} of git"
     if not plan.is_foreseen:
         yield "the node could not compare its containers: this is what git alone tells"
+    yield from plan.notes

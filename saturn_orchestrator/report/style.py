@@ -148,6 +148,7 @@ LOOKS: Mapping[str, Look] = {
     "rolled_back": Look("✘", "bold yellow"),
     "restored": Look("<", "yellow"),
     "fetched": Look("+", "green"),
+    "saved": Look("+", "green"),
     "removed": Look("-", "red"),
     # outcomes of a run
     "success": Look("✔", "green"),
@@ -165,6 +166,11 @@ LOOKS: Mapping[str, Look] = {
     "invalid": Look("✘", "bold red"),
     "unknown": Look("?", "yellow"),
     "completed": Look("-", "dim"),
+    "backup": Look("+", "green"),
+    "restore": Look("<", "yellow"),
+    # a backup that was read to its end
+    "sound": Look("✔", "green"),
+    "damaged": Look("✘", "bold red"),
     # how loud a line is
     "error": Look("✘", "bold red"),
     "warning": Look("!", "bold yellow"),

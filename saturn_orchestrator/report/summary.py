@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.console import Group
 from rich.text import Text
 
 from saturn_orchestrator.events import Finding
-from saturn_orchestrator.report.advice import next_command, place
+from saturn_orchestrator.report.advice import RESTORE_STAGE, next_command, place
 from saturn_orchestrator.report.problems import problem_block, spaced
 from saturn_orchestrator.report.style import (
     counted,
@@ -27,7 +27,18 @@ from saturn_orchestrator.state.model import HostError, HostState, RunState, Stat
 from saturn_orchestrator.state.outcome import Outcome
 
 _STATUS_ORDER = tuple(Status)
-_SERVICE_ORDER = ("changed", "unchanged", "removed", "restored", "fetched", "skipped", "failed", "working", "pending")
+_SERVICE_ORDER = (
+    "changed",
+    "unchanged",
+    "removed",
+    "restored",
+    "fetched",
+    "saved",
+    "skipped",
+    "failed",
+    "working",
+    "pending",
+)
 _FOLDED = {"services": 22}
 
 _BROKEN = frozenset({Status.FAILED, Status.BLOCKED, Status.LOST, Status.ROLLED_BACK})
@@ -51,7 +62,17 @@ def summary(run: RunState, verdict: Outcome) -> Group:
     hosts = tuple(run.hosts.values())
     blocks = [block for host in hosts for block in _blocks(run, host)]
     quiet = [_quiet_line(host) for host in hosts if host.status in _QUIET]
-    return Group(host_table(hosts), Text(), *spaced([*blocks, quiet]), _last_line(run, verdict))
+    back = [line for host in hosts for line in _ways_back(host)]
+    return Group(host_table(hosts), Text(), *spaced([*blocks, quiet]), *back, _last_line(run, verdict))
+
+
+def _ways_back(host: HostState) -> Iterator[Text]:
+    """After a restore: the command that brings back what stood before it."""
+    if host.stage == RESTORE_STAGE:
+        for name, service in host.services.items():
+            if service.backup:
+                words = f"saturn restore {host.host} {name} --from {service.backup}"
+                yield unbroken(f"to go back to what stood before: {words}")
 
 
 def host_table(hosts: Iterable[HostState]) -> FirstFitting:

@@ -151,7 +151,7 @@ class HostRun:
         if not await self._is_my_turn():
             return False
         async with self._ways.slots:
-            self._post(events.HostConfirmed(now(), by, plan.digest, proposal.request.prefetch))
+            self._post(events.HostConfirmed(now(), by, plan.digest, _deploys_nothing(proposal.request)))
             request = replace(proposal.request, by=by)
             following = Following(self._host, request, self._ways.link, self._outbox, self._session, proposal.bundle)
             self._following = following
@@ -193,6 +193,10 @@ class HostRun:
         else:
             hint = "again with --verbose, and report what it shows"
             self._post(events.HostFailed(now(), "internal_error", message, hint))
+
+
+def _deploys_nothing(request: Request) -> bool:
+    return request.prefetch or request.backup or bool(request.snapshot)
 
 
 def _said(error: SaturnError) -> str:

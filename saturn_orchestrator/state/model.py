@@ -62,11 +62,14 @@ class HostError:
 class ServiceState:
     """A service in this run.
 
-    status: pending, working, changed, unchanged, skipped (completed before), failed, removed, restored or fetched.
+    status: pending, working, changed, unchanged, skipped (completed before), failed, removed, restored, fetched or
+    saved. backup: the name of the newest one that this run wrote of it: before it was changed, because it was ordered,
+    or of what a restore replaced.
     """
 
     status: str = "pending"
     health: str = ""
+    backup: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from saturn_orchestrator import events
 from saturn_orchestrator.events import Event
+from saturn_orchestrator.plan.backups import is_plain
 from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
 
 _BEFORE_RUN = frozenset({Status.PENDING, Status.CONNECTING, Status.CONNECTED, Status.PLANNED})
@@ -206,6 +207,20 @@ def _service_failed(host: HostState, event: events.ServiceFailed) -> HostState:
     return replace(failed, error=error, service=event.service)
 
 
+def _backup_written(host: HostState, event: events.BackupWritten) -> HostState:
+    return _with_backup(host, event.service, event.snapshot)
+
+
+def _backup_restored(host: HostState, event: events.BackupRestored) -> HostState:
+    return _with_backup(host, event.service, event.kept)
+
+
+def _with_backup(host: HostState, service: str, name: str) -> HostState:
+    """The name becomes part of a command that a person copies, and of a path: one that is none is not remembered."""
+    known = host.services.get(service, ServiceState())
+    return _with_service(host, service, replace(known, backup=name)) if is_plain(name) else host
+
+
 def _with_service(host: HostState, name: str, service: ServiceState) -> HostState:
     if name not in host.services and len(host.services) >= _MAX_ITEMS:
         return host
@@ -297,8 +312,8 @@ MOVES: dict[type, _Move] = {
     events.Finding: (frozenset({Status.RUNNING}), _finding),
     events.Progress: (frozenset({Status.RUNNING}), _text),
     events.Log: (frozenset({Status.RUNNING}), _text),
-    events.BackupWritten: (frozenset({Status.RUNNING}), _kept),
-    events.BackupRestored: (frozenset({Status.RUNNING}), _kept),
+    events.BackupWritten: (frozenset({Status.RUNNING}), _backup_written),
+    events.BackupRestored: (frozenset({Status.RUNNING}), _backup_restored),
     events.Backups: (frozenset({Status.RUNNING}), _kept),
     events.BackupVerified: (frozenset({Status.RUNNING}), _kept),
     events.BackupPart: (frozenset({Status.RUNNING}), _kept),
