@@ -17,7 +17,12 @@ from . import dotenv
 
 REPLACEMENT = "[redacted]"
 
-_SECRET_NAME = re.compile(r"PASS|TOKEN|SECRET|KEY|PIN", re.IGNORECASE)
+_ASSIGNED = r"""[\\"']{0,4}[ \t]{0,8}[=:][ \t]{0,8}[\\"']{0,4}"""
+"""What may stand between a name and its value: `=` or `:`, with quotes and blanks around it."""
+_HEAD = 4
+"""Characters by which a value is looked up; none that is looked for anywhere has fewer."""
+_COLUMNS = (64, 76)
+"""Where base64 breaks its lines: openssl(1) and RFC 2045."""
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _URL_CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]*:[^/\s@]*@", re.IGNORECASE)
@@ -26,28 +31,58 @@ _URL_CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]*:[^/\s@]*@", re.
 class Redactor:
     """Finds secret values in a text. Values of 4 characters and more match anywhere, in their escaped forms too.
 
-    A shorter value matches as a whole word only, and only when its name looks secret: `1` stands in every log.
+    A shorter value is found only where it is assigned to its name, as a whole: `1` stands in every log.
     """
 
     def __init__(self, values: Iterable[tuple[str, str]] = ()) -> None:
         anywhere: set[str] = set()
-        words: set[str] = set()
+        assigned: set[tuple[str, str]] = set()
         for name, value in values:
             seen = printable(value)  # as it stands in a text that was cleaned
             for part in {value, seen, *value.splitlines(), *seen.splitlines()}:
                 text = part.strip()
-                if len(text) >= 4:
-                    anywhere.update(_forms(text))
-                elif text and _SECRET_NAME.search(name):
-                    words.add(text)
-        patterns = [re.escape(each) for each in sorted(anywhere, key=len, reverse=True)]
-        patterns += [rf"(?<!\w){re.escape(each)}(?!\w)" for each in sorted(words, key=len, reverse=True)]
-        self._pattern = re.compile("|".join(patterns)) if patterns else None
+                if len(text) >= _HEAD:
+                    anywhere.update(each for each in _forms(text) if len(each) >= _HEAD)
+                elif text and name:
+                    assigned.add((name, text))
+        self._by_head: dict[str, list[str]] = {}
+        for form in sorted(anywhere, key=len, reverse=True):
+            self._by_head.setdefault(form[:_HEAD], []).append(form)
+        names = "|".join(re.escape(name) for name in sorted({name for name, _ in assigned}))
+        self._names = re.compile(names) if names else None
+        self._assignments = tuple(
+            re.compile(rf"((?<!\w){re.escape(name)}{_ASSIGNED}){re.escape(text)}(?!\w)")
+            for name, text in sorted(assigned, key=lambda each: len(each[1]), reverse=True)
+        )
 
     def redacted(self, text: str) -> str:
         """The text with terminal escapes taken out, and every secret value and URL credential replaced."""
         cleaned = _URL_CREDENTIALS.sub(r"\g<1>" + REPLACEMENT + "@", printable(text))
-        return self._pattern.sub(REPLACEMENT, cleaned) if self._pattern else cleaned
+        if self._by_head:
+            cleaned = self._without_values(cleaned)
+        if self._names and self._names.search(cleaned):
+            for each in self._assignments:
+                cleaned = each.sub(r"\g<1>" + REPLACEMENT, cleaned)
+        return cleaned
+
+    def _without_values(self, text: str) -> str:
+        """Every value replaced, the longest that begins at a place first.
+
+        One look into a dictionary a character: a pattern of some thousand alternatives takes a hundred times as long.
+        """
+        kept: list[str] = []
+        begin = at = 0
+        by_head = self._by_head
+        end = len(text) - _HEAD + 1
+        while at < end:
+            forms = by_head.get(text[at : at + _HEAD])
+            found = next((each for each in forms if text.startswith(each, at)), "") if forms else ""
+            if found:
+                kept += (text[begin:at], REPLACEMENT)
+                at = begin = at + len(found)
+            else:
+                at += 1
+        return "".join(kept) + text[begin:]
 
 
 def printable(text: str) -> str:
@@ -100,11 +135,18 @@ def _forms(value: str) -> Iterator[str]:
         yield quoted
         yield quoted.replace("%20", "+")
     for alphabet in (base64.b64encode, base64.urlsafe_b64encode):
-        yield alphabet(raw).decode().rstrip("=")
+        whole = alphabet(raw).decode().rstrip("=")
+        yield whole
+        for width in _COLUMNS if len(whole) > min(_COLUMNS) else ():
+            yield from (each for each in _cut(whole, width) if len(each) >= 8)
         if len(raw) >= 8:  # inside a longer base64 text (`user:password`), at any of the three alignments
             yield alphabet(b"\0" + raw).decode().rstrip("=")[2:-1]
             yield alphabet(b"\0\0" + raw).decode().rstrip("=")[3:-1]
             yield alphabet(raw).decode().rstrip("=")[:-1]
+
+
+def _cut(text: str, width: int) -> Iterator[str]:
+    return (text[start : start + width] for start in range(0, len(text), width))
 
 
 def _percent(byte: int, pattern: str) -> str:

@@ -99,7 +99,7 @@ class HostPlan:
     the host no more and stay. sent: bytes of the bundle that SATURN sends. restores: the run whose images come back.
     path: how packets reach the host over the tailnet, "" when that is not known. ack_timeout_s: how long what carries
     the connection waits for an acknowledgement. is_first: no deployment was completed there yet, so that nothing can go
-    back to one. findings: what validate would say there, the gravest first. notes: what else is good to know beforehand.
+    back to one. findings: what validate would say there, the gravest first. notes: what else is good to know.
     """
 
     host: str

@@ -42,8 +42,17 @@ def test_redactor_finds_a_password_inside_basic_authorisation(user):
 @pytest.mark.parametrize(
     ("name", "value", "text", "expected"),
     [
-        ("PIN", "12", "pin 12, port 123", "pin [redacted], port 123"),
-        ("PORT", "12", "pin 12, port 123", "pin 12, port 123"),
+        ("PIN", "12", "pin 12, port 123", "pin 12, port 123"),
+        ("PIN", "12", "PIN=12 MY_PIN=12 PIN=123 PINS=12", "PIN=[redacted] MY_PIN=12 PIN=123 PINS=12"),
+        ("PIN", "12", "-e PIN='12', PIN: 12", "-e PIN='[redacted]', PIN: [redacted]"),
+        (
+            "PORT",
+            "1",
+            '{"PORT": "1", "AT":"1"} {\\"PORT\\":\\"1\\"}',
+            '{"PORT": "[redacted]", "AT":"1"} {\\"PORT\\":\\"[redacted]\\"}',
+        ),
+        ("PORT", "1", "PORT = 1; 1 is one", "PORT = [redacted]; 1 is one"),
+        ("EXIT", "!?", "EXIT=!? !?", "EXIT=[redacted] !?"),
         ("EMPTY_KEY", "", "text", "text"),
         ("LONG", "abcdef", "abcd abcdef", "abcd [redacted]"),
         ("KEY", "line one\nline two", "said line two", "said [redacted]"),
@@ -51,6 +60,25 @@ def test_redactor_finds_a_password_inside_basic_authorisation(user):
 )
 def test_redactor_treats_short_and_long_values_apart(name, value, text, expected):
     assert Redactor([(name, value)]).redacted(text) == expected
+
+
+@pytest.mark.parametrize("columns", [64, 76])
+def test_a_long_value_is_found_in_base64_that_was_broken_into_lines(columns):
+    key = "-----BEGIN KEY-----\n" + "\n".join(f"{number:04d}" * 16 for number in range(20)) + "\n-----END KEY-----"
+    text = base64.b64encode(key.encode()).decode()
+    redactor = Redactor([("KEY", key)])
+    for start in range(0, len(text), columns):
+        line = text[start : start + columns]
+        if len(line) >= 8:
+            assert len(redactor.redacted(line)) < len("[redacted]") + 4
+
+
+def test_a_value_of_several_lines_is_found_in_a_url_and_in_json():
+    value = "first line\nsecond & last"
+    redactor = Redactor([("NOTE", value)])
+    assert redactor.redacted("x=" + quote(value)) == "x=[redacted]"
+    assert redactor.redacted("x=" + quote_plus(value)) == "x=[redacted]"
+    assert redactor.redacted(json.dumps({"x": value})) == '{"x": "[redacted]"}'
 
 
 def test_redactor_takes_the_longest_value_first():
