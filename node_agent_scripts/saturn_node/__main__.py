@@ -147,6 +147,7 @@ def _ordered(place: Place, services: tuple[ServiceOrder, ...] = (), **wish: obje
         "prefetch": False,
         "failing": (),
         "attended": True,
+        "secrets_size": 0,
         **wish,
     }
     os.makedirs(place.paths.run(run))

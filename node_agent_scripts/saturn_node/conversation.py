@@ -14,7 +14,21 @@ import sys
 import time
 from typing import IO, Any, Callable, NamedTuple, Tuple
 
-from . import acknowledgement, backup, compose, diagnostics, facts, health, launch, lock, plan, state, supply, wire
+from . import (
+    acknowledgement,
+    backup,
+    compose,
+    diagnostics,
+    facts,
+    health,
+    incoming,
+    launch,
+    lock,
+    plan,
+    state,
+    supply,
+    wire,
+)
 from .errors import NodeError
 from .follower import Follower, is_begun
 from .lines import LineReader
@@ -173,9 +187,10 @@ def _run(request: Request, reader: LineReader, executor: Executor) -> None:
     if not request.run:
         raise NodeError("bad_request", "a run needs an id", "saturn deploy")
     bundle = _supplied(request, reader, executor)
+    secrets = incoming.received(request, reader)
     if not is_begun(paths, request.run):
         _check_plan(request)
-        _writing(paths, lambda: _start(request, paths, executor, bundle))
+        _writing(paths, lambda: _start(request, paths, executor, bundle, secrets))
     _tail(request, reader, paths)
 
 
@@ -226,13 +241,14 @@ def _tail(request: Request, reader: LineReader, paths: Paths) -> None:
     follower.follow(lambda seconds: _listen(reader, paths, seconds))
 
 
-def _start(request: Request, paths: Paths, executor: Executor, bundle: str) -> None:
+def _start(request: Request, paths: Paths, executor: Executor, bundle: str, secrets: incoming.Secrets) -> None:
     for folder in paths.folders():
         os.makedirs(folder, exist_ok=True)
     program = install(paths, executor)
     os.makedirs(paths.run(request.run), exist_ok=True)
     if bundle:
         shutil.copyfile(bundle, paths.run(request.run, "bundle"))
+    incoming.keep(paths, request.run, secrets)
     state.write_atomically(paths.run(request.run, "request.json"), wire.encode(request).encode(), 0o600)
     start_worker(paths, program, request.run)
 

@@ -164,8 +164,8 @@ def _missing_env(order: NodeOrder, definition: Definition) -> Iterator[Violation
 
 
 def missing_env(service: ServiceOrder, env: Mapping[str, str]) -> tuple[str, ...]:
-    """The required names that have no value."""
-    return tuple(name for name in service.required_env if not env.get(name))
+    """The required names that have no value, and to which SATURN brings none."""
+    return tuple(name for name in service.required_env if not env.get(name) and name not in service.provided)
 
 
 def _readable_env(_order: NodeOrder, definition: Definition) -> Iterator[Violation]:

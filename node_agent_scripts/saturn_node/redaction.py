@@ -16,6 +16,8 @@ from typing import Iterable, Iterator
 from . import dotenv
 
 REPLACEMENT = "[redacted]"
+INCOMING = ".env.incoming-"
+"""How a file is called, before the run's name, that waits beside a `.env` to become part of it."""
 
 _ASSIGNED = r"""[\\"']{0,4}[ \t]{0,8}[=:][ \t]{0,8}[\\"']{0,4}"""
 """What may stand between a name and its value: `=` or `:`, with quotes and blanks around it."""
@@ -100,6 +102,19 @@ def _values(config: str) -> Iterator[tuple[str, str]]:
         text = _read(path)
         yield from dotenv.parse(text).items()
         yield from as_written(text)
+    for path in sorted(glob.glob(os.path.join(glob.escape(config), "*", INCOMING + "*"))):
+        yield from incoming_values(_read(path))
+
+
+def incoming_values(text: str) -> Iterator[tuple[str, str]]:
+    """Names and values of a file that waits to become part of a `.env`."""
+    try:
+        data = json.loads(text or "{}")
+    except ValueError:
+        return
+    for name, value in data.items() if isinstance(data, dict) else ():
+        if isinstance(value, str):
+            yield str(name), value
 
 
 def as_written(text: str) -> Iterator[tuple[str, str]]:

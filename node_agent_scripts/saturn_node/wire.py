@@ -134,7 +134,8 @@ class Request:
     who confirmed this run, and on which machine. attended: a person on the node itself did, and needs no line to it.
     plan: the digest of the plan that was confirmed; "" when nobody saw one (a person on the node).
     bundle: the sha256 of a git bundle with what the node lacks, "" for none; bundle_size: its bytes, which follow
-    the request's line at once, 0 when this conversation has them already.
+    the request's line at once, 0 when this conversation has them already. secrets_size: bytes of a JSON object that
+    follow behind those: service to name to value, what `.env` files shall hold; they are no part of the request.
     prune: remove services that are assigned no more. rollback: return what this run touched when it fails.
     restore: a deployment that this node remembers, by its run, whose images shall be used. prefetch: only fetch what a
     run would need; nothing that runs is touched. failing: services that were not well when the plan was made.
@@ -165,6 +166,7 @@ class Request:
     snapshot: str = ""
     file: str = ""
     offset: int = 0
+    secrets_size: int = 0
     protocol: int = PROTOCOL
 
 

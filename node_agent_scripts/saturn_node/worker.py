@@ -11,11 +11,13 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 
 from . import (
     acknowledgement,
     diagnostics,
     facts,
+    incoming,
     lock,
     orphans,
     plan,
@@ -64,6 +66,7 @@ def work(root: str, run: str, executor: str, launch: str = "forked") -> int:
         sink.failed(StageFailed, _internal(error, request, paths), stage=sink.stage or "prepare")
     finally:
         log.end()
+        incoming.forget(paths, run)
         _remember(request, paths, outcome)
         sink.send(Goodbye, outcome=outcome, duration_s=round(time.monotonic() - began, 3))
         if held is not None:
@@ -108,6 +111,7 @@ def _walked(task: Task, log: RunLog, executor: str) -> str:
     """The outcome of the walk. No failure gets past here without an event."""
     try:
         restoration.settle_all(task)
+        task = _with_secrets(task)
         _WORK.get(_kind(task.request), stages.walk)(task)
     except Cancelled as error:
         if task.trail.unacknowledged and rollback.is_possible(task):
@@ -126,6 +130,19 @@ def _walked(task: Task, log: RunLog, executor: str) -> str:
         _fail(task, known, executor)
         return _after_failure(task, known) if task.trail.unacknowledged else "failed"
     return "success"
+
+
+def _with_secrets(task: Task) -> Task:
+    """The task once the values that came with the run stand in the `.env` files: from now on nothing is brought."""
+    incoming.sweep(task.paths)
+    for service in incoming.apply(task.paths, task.request):
+        task.say("its .env has the values that SATURN brought", service)
+    incoming.forget(task.paths, task.request.run)
+    task.sink.redactor = node_redactor(task.paths.config)
+    if task.request.prefetch:
+        return task
+    services = tuple(replace(each, provided=()) for each in task.order.services)
+    return task._replace(request=replace(task.request, node=replace(task.order, services=services)))
 
 
 def _kind(request: Request) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from saturn_orchestrator.app.consent import Ask, Consent, Show, ShowDiff
 from saturn_orchestrator.app.deferral import Defer
 from saturn_orchestrator.app.planning import Planner, Scope
+from saturn_orchestrator.app.vault import Vault
 from saturn_orchestrator.app.wanted import Source
 from saturn_orchestrator.errors import Interrupted
 from saturn_orchestrator.events import now
@@ -133,5 +134,6 @@ async def carry_out(order: Deploy, ports: Ports, run: RunState, plans: Plans) ->
         turns=gate,
         defer=plans.defer,
         detach=order.detach,
+        secrets=Vault(order.topology.folder).secrets,
     )
     return await roll_out(run, hosts, ways, (*ports.sinks, gate), ports.stop)

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from saturn_orchestrator.app.vault import promise
 from saturn_orchestrator.app.wanted import Source
 from saturn_orchestrator.errors import ExecutorRefused, RepositoryError
 from saturn_orchestrator.events import Facts, Request, now
@@ -103,7 +104,8 @@ class Planner:
         # What a resume finds failing is the doing of the run that it resumes.
         failing = tuple(each.service for each in foreseen.failing) if foreseen and not request.resume else ()
         asked = replace(request, plan=plan.digest, bundle=digest, failing=failing)
-        return Proposal(_by_the_way(plan, host, session.peer, notes), asked, bundle)
+        promised = _with_promises(plan, host, request)
+        return Proposal(_by_the_way(promised, host, session.peer, notes), asked, bundle)
 
     async def _lacking(self, host: Host, revision: str, facts: Facts, notes: list[str]) -> bytes:
         """What the node lacks of the revision. Why SATURN cannot tell is noted: origin may still have it."""
@@ -128,3 +130,10 @@ def _by_the_way(plan: HostPlan, host: Host, peer: Peer | None, notes: Sequence[s
     expiry = expiry_warning(peer, now()) if peer else ""
     words = (*plan.warnings, *notes, *way_warnings(plan, host.link, path), *([expiry] if expiry else ()))
     return replace(plan, path=path.words, warnings=words)
+
+
+def _with_promises(plan: HostPlan, host: Host, request: Request) -> HostPlan:
+    """The plan with what SATURN would write to `.env` files there: a yes covers that, too."""
+    asked = {each.name for each in request.node.services} if not request.prefetch else set()
+    told = tuple(promise(each, host.name) for each in host.services if each.secrets and each.name in asked)
+    return replace(plan, notes=(*plan.notes, *told))

@@ -50,15 +50,17 @@ class Following:
     """Follows one run. It only posts events; it owns no state of the run but how far it was heard."""
 
     def __init__(
-        self, host: Host, request: Request, link: Link, outbox: Outbox, session: Session | None, bundle: bytes = b""
-    ) -> None:
+        self, host: Host, request: Request, link: Link, outbox: Outbox, session: Session | None, bundle: bytes = b"",
+        secrets: bytes = b"",
+    ) -> None:  # fmt: skip
         """`request`: run or follow, after the last seq that is known here. `session` is used while it lasts.
 
-        bundle: what goes with a request to run.
+        bundle, secrets: what goes with a request to run.
         """
         self._host = host
         self._request = request
         self._bundle = bundle
+        self._secrets = secrets
         self._link = link
         self._outbox = outbox
         self._told: Session | None = None
@@ -185,7 +187,8 @@ class Following:
         try:
             async with asyncio.timeout(SILENCE_S) as silence:
                 asked = replace(self._request, verb=verb, after=self.seq)
-                async for line in self.session.ask(asked, self._bundle if verb == "run" else b""):
+                carried = (self._bundle, self._secrets) if verb == "run" else ()
+                async for line in self.session.ask(asked, *carried):
                     if not isinstance(line, NodeEvent):
                         await self._note_noise(line)
                         continue

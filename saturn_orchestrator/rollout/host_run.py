@@ -58,7 +58,8 @@ class Ways:
     declined; it may take its time. settled: told the host's name once it will not ask for consent any more. turns: when
     a host may start, None for at once. defer: what is proposed for a host that is away, None for nothing. slots: how
     many hosts may be worked on at once; not held while a person thinks. detach: leave the nodes as soon as they have
-    taken the run.
+    taken the run. secrets: what the host's `.env` files shall hold, b"" for nothing; asked for once its plan was
+    accepted.
     """
 
     link: Link
@@ -69,6 +70,7 @@ class Ways:
     turns: Turns | None = None
     defer: Callable[[Host], Awaitable[Deferral | None]] | None = None
     detach: bool = False
+    secrets: Callable[[Host, Request], Awaitable[bytes]] | None = None
 
 
 class HostRun:
@@ -151,9 +153,12 @@ class HostRun:
         if not await self._is_my_turn():
             return False
         async with self._ways.slots:
+            secrets = await self._ways.secrets(self._host, proposal.request) if self._ways.secrets else b""
             self._post(events.HostConfirmed(now(), by, plan.digest, _deploys_nothing(proposal.request)))
             request = replace(proposal.request, by=by)
-            following = Following(self._host, request, self._ways.link, self._outbox, self._session, proposal.bundle)
+            following = Following(
+                self._host, request, self._ways.link, self._outbox, self._session, proposal.bundle, secrets
+            )
             self._following = following
             if self._is_stopping:
                 following.stop()

@@ -44,10 +44,11 @@ class Session(Protocol):
     def peer(self) -> Peer | None:
         """The host on the tailnet, with the path that is in use; None when it was not reached over it."""
 
-    def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
+    def ask(self, request: Request, bundle: bytes = b"", secrets: bytes = b"") -> AsyncIterator[Line]:
         """Send a request and yield what the executor answers, until the answer's end.
 
         bundle: a git bundle for the node, known by its sha256 in `request.bundle`; a conversation carries it once.
+        secrets: what the `.env` files there shall hold; no part of the request, so that nothing keeps them with it.
 
         Raises:
             ExecutorRefused: the executor could not be started (no_python, payload_damaged, ...).

@@ -59,13 +59,14 @@ class Conversation:
         """See Session.peer."""
         return self._sighting.peer if self._sighting else None
 
-    async def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
+    async def ask(self, request: Request, bundle: bytes = b"", secrets: bytes = b"") -> AsyncIterator[Line]:
         """See Session.ask."""
-        is_carried = not bundle or request.bundle in self._carried
-        self.tell(request if is_carried else replace(request, bundle_size=len(bundle)))
-        if not is_carried:
+        carried = b"" if request.bundle in self._carried else bundle
+        if carried:
             self._carried.add(request.bundle)
-            self._supply(bundle)
+        self.tell(replace(request, bundle_size=len(carried), secrets_size=len(secrets)))
+        if carried or secrets:
+            self._supply(carried + secrets)
         heard = 0
         while chunk := await self._channel.read():
             heard += len(chunk)

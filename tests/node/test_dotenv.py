@@ -1,5 +1,7 @@
 import pytest
-from saturn_node.dotenv import parse
+from hypothesis import given
+from hypothesis import strategies as st
+from saturn_node.dotenv import assignment, merged, parse
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,41 @@ from saturn_node.dotenv import parse
 )
 def test_parse_reads_what_compose_reads(text, values):
     assert parse(text) == values
+
+
+NASTY = [
+    "plain", "with space", "#no comment", "a # b", "dollar $HOME ${X} $$", "single ' quote", 'double " quote',
+    "both ' and \"", "back\\slash", "ends in \\", "line\nbreak", "line\r\nbreak", "\ttab", " lead and trail ", "ünïcödé 😀",
+    "=", "a=b", "'", '"', "`cmd`", "!bang", "%s", "{}", "$", "$$", "\\n", "\\$HOME",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", NASTY)
+def test_what_is_written_is_what_is_read(value):
+    assert parse(assignment("NAME", value)) == {"NAME": value}
+
+
+@given(st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1))
+def test_any_value_comes_out_as_it_went_in(value):
+    assert parse("A=1\n" + assignment("NAME", value) + "\nB=2\n") == {"A": "1", "NAME": value, "B": "2"}
+
+
+def test_merging_keeps_comments_order_and_what_is_not_named():
+    text = "# head\nA=1 # one\nexport B='two\nlines'\n\nC=3\n"
+    assert merged(text, {"B": "new", "D": "4"}) == "# head\nA=1 # one\nB=new\n\nC=3\nD=4\n"
+
+
+def test_merging_what_is_there_already_changes_nothing():
+    text = 'A="1"   # as somebody wrote it\n'
+    assert merged(text, {"A": "1"}) is text
+
+
+def test_merging_mends_a_missing_end_of_line():
+    assert merged("A=1", {"B": "2"}) == "A=1\nB=2\n"
+
+
+@given(st.dictionaries(st.from_regex(r"[A-Z]{1,3}", fullmatch=True), st.sampled_from(NASTY), max_size=4),
+       st.dictionaries(st.from_regex(r"[A-Z]{1,3}", fullmatch=True), st.sampled_from(NASTY), max_size=4))  # fmt: skip
+def test_after_merging_the_new_values_hold_and_the_others_stay(before, after):
+    text = "".join(assignment(name, value) + "\n" for name, value in before.items())
+    assert parse(merged(text, after)) == {**before, **after}

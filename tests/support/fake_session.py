@@ -26,7 +26,7 @@ class FakeSession:
         self.is_closed = False
         self.peer: Peer | None = None
 
-    async def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
+    async def ask(self, request: Request, bundle: bytes = b"", secrets: bytes = b"") -> AsyncIterator[Line]:
         self.asked.append(request)
         self.carried.append(bundle)
         if not self._scripts:

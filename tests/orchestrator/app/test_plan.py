@@ -44,7 +44,7 @@ def test_hosts_are_asked_at_once(tmp_path):
     release = asyncio.Event()
 
     class Last(FakeSession):
-        async def ask(self, request, bundle=b""):
+        async def ask(self, request, bundle=b"", secrets=b""):
             release.set()
             async for line in super().ask(request, bundle):
                 yield line

@@ -60,7 +60,7 @@ class Flooding:
         self.channel = Flood(lines)
         self._flooding = Conversation("flood", self.channel, Payload(b"", ""))
 
-    async def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
+    async def ask(self, request: Request, bundle: bytes = b"", secrets: bytes = b"") -> AsyncIterator[Line]:
         if request.verb == "facts":
             yield facts("flood", revision=OLD)
             return

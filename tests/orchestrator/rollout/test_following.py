@@ -289,7 +289,7 @@ def test_a_flood_waits_for_the_consumer():
         class Counting(FakeSession):
             ahead = most = 0
 
-            async def ask(self, request, bundle=b""):
+            async def ask(self, request, bundle=b"", secrets=b""):
                 async for line in super().ask(request):
                     self.ahead += 1
                     self.most = max(self.most, self.ahead)

@@ -205,7 +205,7 @@ def test_a_defect_while_planning_one_host_harms_no_other():
 def test_a_defect_after_the_order_leaves_the_node_to_go_on():
     async def story() -> None:
         class Broken(FakeSession):
-            async def ask(self, request, bundle=b""):
+            async def ask(self, request, bundle=b"", secrets=b""):
                 async for line in super().ask(request):
                     yield line
                 if request.verb == "run":

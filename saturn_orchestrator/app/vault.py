@@ -1,0 +1,145 @@
+"""Secrets from a person's vault: commands of service.yaml, run on SATURN; what they print is for a host's `.env`.
+
+Values are shown nowhere and written nowhere here: they live in memory until the node has them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from saturn_node import dotenv
+
+from saturn_orchestrator.errors import SecretUnavailable
+from saturn_orchestrator.events import Request, neutral
+from saturn_orchestrator.topology.model import Host, Secrets, Service
+
+MAX_BYTES = 64 * 1024
+"""What one command may print."""
+
+WORDS_MAX = 300
+"""Characters of a command's complaint that a person is shown."""
+
+_NAME = "{name}"
+
+
+def is_by_name(secrets: Secrets) -> bool:
+    """Whether the command is run once for each name, and prints that value alone."""
+    return any(_NAME in word for word in secrets.command)
+
+
+def shown(service: Service, host: str) -> str:
+    """The command as a person may see it: host and service filled in, the name not."""
+    assert service.secrets
+    return shlex.join(_filled(service.secrets.command, host, service.name, _NAME))
+
+
+def promise(service: Service, host: str) -> str:
+    """What the plan says of it."""
+    assert service.secrets
+    names = ", ".join(service.required_env) if is_by_name(service.secrets) else "what it prints"
+    return f"{service.name}: writes {names} to its .env on {host}, from: {shown(service, host)}"
+
+
+class Vault:
+    """Runs the commands of one deploy, each filled-in command line once."""
+
+    def __init__(self, folder: Path) -> None:
+        """folder: where the commands run, the root of the repository."""
+        self._folder = folder
+        self._answers: dict[tuple[str, ...], asyncio.Task[bytes]] = {}
+
+    async def secrets(self, host: Host, request: Request) -> bytes:
+        """What goes to the host with this request; b"" when no service of it has a command.
+
+        Raises:
+            SecretUnavailable: a command failed, or printed no value for a name that is required.
+        """
+        if request.prefetch or request.backup or request.snapshot:
+            return b""
+        asked = {each.name for each in request.node.services}
+        chosen = [each for each in host.services if each.secrets and each.name in asked]
+        found = {each.name: await self._of(each, host.name) for each in chosen}
+        return json.dumps(found).encode() if found else b""
+
+    async def _of(self, service: Service, host: str) -> Mapping[str, str]:
+        secrets = service.secrets
+        assert secrets
+        if is_by_name(secrets):
+            found = {
+                name: _value(await self._printed(_filled(secrets.command, host, service.name, name), secrets.timeout_s))
+                for name in service.required_env
+            }
+        else:
+            told = await self._printed(_filled(secrets.command, host, service.name, ""), secrets.timeout_s)
+            found = dotenv.parse(told.decode("utf-8", "replace"))
+        for name in service.required_env:
+            if not found.get(name):
+                raise _unavailable(shown(service, host), f"it printed no value for {name} of {service.name}")
+        return found
+
+    async def _printed(self, argv: tuple[str, ...], timeout_s: float) -> bytes:
+        if argv not in self._answers:
+            self._answers[argv] = asyncio.create_task(_run(argv, self._folder, timeout_s))
+        return await asyncio.shield(self._answers[argv])
+
+
+def _filled(command: tuple[str, ...], host: str, service: str, name: str) -> tuple[str, ...]:
+    known = {"{host}": host, "{service}": service, _NAME: name}
+    filled = []
+    for word in command:
+        for mark, text in known.items():
+            word = word.replace(mark, text)
+        filled.append(word)
+    return tuple(filled)
+
+
+def _value(printed: bytes) -> str:
+    """What a command printed, without the line's end that it put behind the value."""
+    text = printed.decode("utf-8", "replace")
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+async def _run(argv: tuple[str, ...], folder: Path, timeout_s: float) -> bytes:
+    """What the command prints on standard output. Nobody can type into it; it is ended with all that it started."""
+    pipe = asyncio.subprocess.PIPE
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=folder, start_new_session=True
+        )
+    except OSError as error:
+        raise _unavailable(shlex.join(argv), f"it cannot be run: {error.strerror}") from error
+    try:
+        async with asyncio.timeout(timeout_s):
+            assert process.stdout
+            assert process.stderr
+            out, words = await asyncio.gather(_bounded(process.stdout), _bounded(process.stderr))
+            status = await process.wait()
+    except TimeoutError as error:
+        raise _unavailable(shlex.join(argv), f"it did not end within {timeout_s:g} s") from error
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    if status or len(out) > MAX_BYTES:
+        why = f"it ended with status {status}" if status else f"it printed more than {MAX_BYTES >> 10} kB"
+        last = neutral(words.decode("utf-8", "replace").strip().rpartition("\n")[2])[:WORDS_MAX]
+        raise _unavailable(shlex.join(argv), f"{why}{f': {last}' if last else ''}")
+    return out
+
+
+async def _bounded(stream: asyncio.StreamReader) -> bytes:
+    """All of it, or a little more than it may be; the rest is read and thrown away."""
+    kept = b""
+    while piece := await stream.read(MAX_BYTES):
+        kept = (kept + piece)[: MAX_BYTES + 1]
+    return kept
+
+
+def _unavailable(command: str, why: str) -> SecretUnavailable:
+    return SecretUnavailable(f"`{command}` brings no secret: {why}; nothing was touched", hint=command)
