@@ -28,7 +28,8 @@ from dataclasses import dataclass
 class InventoryFinding:
     """One thing wrong in the inventory.
 
-    file: as a person would type it. line: from 1, 0 when unknown. key: a path like hosts.vps.address.
+    file: as a person would type it. line: from 1, 0 when unknown. key: a path like hosts.vps.address. code: "" where
+    none is given: most are mistakes in writing, which the sentence tells.
     """
 
     file: str
@@ -36,6 +37,7 @@ class InventoryFinding:
     key: str
     message: str
     hint: str = ""
+    code: str = ""
 
     @property
     def place(self) -> str:

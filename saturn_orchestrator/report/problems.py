@@ -21,7 +21,7 @@ MAX_EVIDENCE = 20
 def problem_text(error: SaturnError) -> Text:
     """A SaturnError as a block; an InventoryError as one block a finding and the counted headline last."""
     findings = error.findings if isinstance(error, InventoryError) else ()
-    blocks = [problem_block("", finding.message, finding.place, hint=finding.hint) for finding in findings]
+    blocks = [problem_block(finding.code, finding.message, finding.place, hint=finding.hint) for finding in findings]
     last = problem_block(error.code, error.message, error.place, notes=error.notes, hint=error.hint)
     return Text("\n", no_wrap=True, overflow="ignore").join([*spaced(blocks), *last])
 

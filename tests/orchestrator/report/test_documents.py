@@ -302,6 +302,7 @@ def test_validation_document_is_valid_without_findings():
             "key": "hosts.vps",
             "message": "unknown key",
             "hint": "remove it",
+            "code": "",
         }
     ]
 
