@@ -12,9 +12,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-PRIVATE_KEY = "private_key_committed"
-TOKEN = "token_committed"  # noqa: S105 - an error code
-
 ALLOW = "saturn: allow-secret"
 """On the line of a made-up secret, in a comment or anywhere: it is meant to be there."""
 
@@ -41,7 +38,7 @@ class Shape:
     kind: str
     marks: tuple[str, ...]
     pattern: re.Pattern[str]
-    code: str = TOKEN
+    code: str = "token_committed"
     is_marked: bool = True
     is_real: Callable[[str], bool] = lambda _: True
 
@@ -94,7 +91,7 @@ def _token(kind: str, pattern: str, *marks: str) -> Shape:
 
 
 def _key(kind: str, pattern: str, *marks: str) -> Shape:
-    return Shape(kind, marks, re.compile(pattern, re.ASCII), PRIVATE_KEY, is_marked=False)
+    return Shape(kind, marks, re.compile(pattern, re.ASCII), code="private_key_committed", is_marked=False)
 
 
 SHAPES: tuple[Shape, ...] = (

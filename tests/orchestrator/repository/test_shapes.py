@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from saturn_orchestrator.repository.shapes import ALLOW, PRIVATE_KEY, SHAPES, TOKEN, Sighting, is_placeholder, sightings
+from saturn_orchestrator.repository.shapes import ALLOW, SHAPES, Sighting, is_placeholder, sightings
 
 # Every secret is put together here from pieces, so that this file holds none.
 LETTERS = "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zAbCdEfGhJkLmNpQrStUvWxYz2345678"
@@ -68,17 +68,17 @@ KEYS = {
     "around", ["{}", "TOKEN={}", 'token: "{}"', "https://x:{}@host/", "-e A={} # y", "{{'a':'{}'}}"]
 )
 def test_sightings_know_a_token_wherever_it_stands(kind: str, secret: str, around: str):
-    assert list(sightings("first line\n" + around.format(secret) + "\nlast")) == [Sighting(2, TOKEN, kind)]
+    assert list(sightings("first line\n" + around.format(secret) + "\nlast")) == [Sighting(2, "token_committed", kind)]
 
 
 @pytest.mark.parametrize(("kind", "secret"), [(kind, each) for kind, all_ in KEYS.items() for each in all_])
 def test_sightings_know_a_private_key(kind: str, secret: str):
-    assert list(sightings(f"a\nb\n{secret}\n")) == [Sighting(3, PRIVATE_KEY, kind)]
+    assert list(sightings(f"a\nb\n{secret}\n")) == [Sighting(3, "private_key_committed", kind)]
 
 
 def test_sightings_know_a_cloudflare_token_of_old_by_its_name():
     text = "CLOUDFLARE_" + "API_TOKEN=" + LETTERS[:40]
-    assert list(sightings(text)) == [Sighting(1, TOKEN, "a Cloudflare token")]
+    assert list(sightings(text)) == [Sighting(1, "token_committed", "a Cloudflare token")]
 
 
 def test_sightings_show_four_characters_of_a_token_and_none_of_a_key():
