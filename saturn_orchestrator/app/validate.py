@@ -12,8 +12,10 @@ from pathlib import Path
 
 from saturn_orchestrator.app.conventions import convention_findings
 from saturn_orchestrator.errors import InventoryError, InventoryFinding
+from saturn_orchestrator.repository import leaks
 from saturn_orchestrator.topology.document import kind_of, read
 from saturn_orchestrator.topology.load import compose_file, load, shown
+from saturn_orchestrator.topology.model import Topology
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,17 @@ def validate(inventory: Path) -> Validation:
     folders = dict.fromkeys(service.folder for host in topology.hosts.values() for service in host.services)
     findings = [finding for folder in folders for finding in _service_findings(topology.folder / folder)]
     findings += convention_findings(topology)
+    findings += leaks(topology.folder, _own_folders(topology), shown)
     if any(each.severity == "error" for each in findings):
         raise InventoryError(findings)
     return Validation(topology.file, len(topology.hosts), len(folders), tuple(findings))
+
+
+def _own_folders(topology: Topology) -> tuple[str, ...]:
+    """Where the inventory lies in the repository, its services and hosts included."""
+    services = (service.folder for host in topology.hosts.values() for service in host.services)
+    hosts = (topology.layout.host.replace("{host}", name) for name in topology.hosts)
+    return (topology.file.parent.name, *services, *hosts)
 
 
 def _service_findings(folder: Path) -> Iterator[InventoryFinding]:

@@ -2,5 +2,6 @@
 
 from saturn_orchestrator.repository.bundle import thin_bundle
 from saturn_orchestrator.repository.git import Commit, Distance, Repository
+from saturn_orchestrator.repository.leaks import leaks
 
-__all__ = ["Commit", "Distance", "Repository", "thin_bundle"]
+__all__ = ["Commit", "Distance", "Repository", "leaks", "thin_bundle"]

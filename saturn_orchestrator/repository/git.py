@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from saturn_orchestrator.errors import RepositoryError
 
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,20 @@ class Repository:
             ) from error
         out, err = await process.communicate()
         return process.returncode or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+
+
+def tracked_files(folder: Path) -> tuple[str, ...] | None:
+    """What git keeps below the folder, staged files included, relative to it; None where there is no git to ask."""
+    argv = ("git", "-C", str(folder), "ls-files", "-z")
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, env=_environment(), timeout=_PATIENCE_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done.returncode != 0:
+        return None
+    return tuple(dict.fromkeys(os.fsdecode(path) for path in done.stdout.split(b"\0") if path))
 
 
 def _environment() -> dict[str, str]:

@@ -69,3 +69,10 @@ def test_validate_reports_the_services_of_all_hosts_at_once(tmp_path: Path):
     topology = "version: 1\n" + GIT + "hosts: {one: {services: [a]}, two: {services: [b]}}\n"
     empty = {"services/a/compose.yaml": "", "services/b/compose.yml": ""}
     assert [each[0] for each in findings(homelab(tmp_path, topology, empty))] == ["compose.yaml", "compose.yml"]
+
+
+def test_validate_finds_what_should_not_be_in_the_repository(tmp_path: Path):
+    file = homelab(tmp_path, TOPOLOGY, services("web") | {"services/web/.env": "A=1\n"})
+    with pytest.raises(InventoryError) as caught:
+        validate(file)
+    assert [(each.code, Path(each.file).name) for each in caught.value.findings] == [("env_committed", ".env")]
