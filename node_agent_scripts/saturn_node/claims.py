@@ -62,7 +62,7 @@ def binds(service: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             target = str(volume.get("target") or "")
         else:
             source, _, target = str(volume).partition(":")
-            target = target.split(":")[0]
+            source, target = (source, target.split(":")[0]) if target else ("", source)  # a path alone is a volume
         if source.startswith(("/", "~")) and "$" not in source:
             yield f"volumes[{index}]", posixpath.normpath(source), target
 
