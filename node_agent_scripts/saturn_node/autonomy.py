@@ -150,9 +150,15 @@ def _of_service(place: str, service: Mapping[str, Any], near: Neighbourhood) -> 
             yield from _found(f"{place}.logging.options.{name}", [value], near)
     for name, value in claims.pairs(service.get("labels")):
         if not name.startswith(_IMAGE_LABELS):
-            # Labels are for people and proxies: only machines that are known to be elsewhere count.
-            found = _found(f"{place}.labels.{name}", [value], near)
-            yield from (each for each in found if _is_known(each.machine, near))
+            yield from _of_label(f"{place}.labels.{name}", value, near)
+
+
+def _of_label(key: str, value: str, near: Neighbourhood) -> Iterator[Reference]:
+    """Labels are for people and proxies: only machines known to be elsewhere count, and no word that is like a name."""
+    for machine, is_url in dict.fromkeys(machines_of(value)):
+        is_machine = is_url or "." in machine or ":" in machine
+        if is_machine and _is_known(machine, near) and near.is_outside(machine, is_address=is_url):
+            yield Reference(key, machine)
 
 
 def _is_known(machine: str, near: Neighbourhood) -> bool:
