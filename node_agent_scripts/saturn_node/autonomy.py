@@ -23,7 +23,7 @@ _NEAR = (
     ".fritz.box",
 )  # fmt: skip
 _TAILNET = ".ts.net"
-_REFERENCE = re.compile(r"\$\{[^}]*\}|\$\w+")
+_REFERENCE = re.compile(r"\$\{[^}]{0,200}\}|\$\w+")
 _IMAGE_LABELS = ("org.opencontainers.", "org.label-schema.")
 """Labels that tell where something comes from, which nobody asks while it runs."""
 _NETWORK_TYPES = frozenset(("nfs", "nfs4", "cifs", "smb3", "sshfs", "glusterfs", "ceph"))

@@ -29,7 +29,7 @@ _LAN = tuple(
     ipaddress.ip_network(each)
     for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 )
-_REFERENCE = re.compile(r"\$\{[^}]*\}|\$\w+")
+_REFERENCE = re.compile(r"\$\{[^}]{0,200}\}|\$\w+")
 
 
 class Port(NamedTuple):

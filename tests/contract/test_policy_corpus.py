@@ -1,8 +1,9 @@
-"""The rules have the findings that a thoughtful reviewer would have: as SATURN reads the files, and as the node does."""
+"""The rules find what a thoughtful reviewer would: in the file as SATURN reads it, and in what the node makes of it."""
 
 from __future__ import annotations
 
 import pytest
+from saturn_node.policy import CODES
 from support.policy_cases import RESOLVED, Case, cases, recorded
 
 CASES = tuple(cases())
@@ -20,6 +21,11 @@ def test_saturn_finds_in_the_file_what_a_reviewer_would(case: Case):
 @pytest.mark.parametrize("case", CASES, ids=named)
 def test_node_finds_in_the_resolved_config_what_a_reviewer_would(case: Case):
     assert case.node_findings(recorded(case.topic)["cases"][case.name]) == case.expected("node")
+
+
+def test_every_finding_stands_in_the_corpus_but_those_that_no_compose_file_causes():
+    told = {each.split()[0] for case in CASES for view in ("file", "node") for each in case.expected(view)}
+    assert set(CODES) - told == {"service_missing", "env_missing", "healthcheck_not_executable"}
 
 
 def test_names_of_cases_are_unique_in_their_topic():

@@ -1,6 +1,6 @@
 """The corpus of compose files with the findings that the rules shall have: tests/cases/policy/*.yaml.
 
-A file holds `cases`, `host` (conventions that all of its hosts have) and `ignored` (codes that it is not about). A case:
+A file holds `cases`, `host` (what all of its hosts have) and `ignored` (codes that it is not about). A case:
 
     name, compose       what it is about, and the compose file as a person writes it
     service, exposure   of the service.yaml; `web` and `local-only` by default. healthcheck: there is a healthcheck.sh
@@ -8,8 +8,8 @@ A file holds `cases`, `host` (conventions that all of its hosts have) and `ignor
     env, override       the `.env` and the docker-compose.override.yml on the node
     files               other files beside the compose file, by name
     disk                what the node's disk tells: owners, real, coordinator, env_mode
-    expect              the findings, each as `code key`, with `(waived)`, `(error)` or `(warning)` where it is graver or
-                        milder than usual. `file` and `node` stand for SATURN's view and the node's where they differ
+    expect              the findings, each as `code key`, with `(waived)`, `(error)` or `(warning)` where that is not
+                        what it usually is. `file` and `node` stand for SATURN's view and the node's where they differ
 
 What the real compose makes of each case stands in tests/cases/policy/resolved. It is written anew by
 
@@ -142,7 +142,8 @@ def resolved(case: Case, command: tuple[str, ...], root: Path) -> dict[str, Any]
     try:
         found = {"config": compose.resolved(compose.project_of(order, case.service(), Paths(str(root))))}
     except NodeError as error:
-        assert error.code == "compose_invalid", error
+        if error.code != "compose_invalid":
+            raise
         found = {"complaint": error.message}
     moved: dict[str, Any] = json.loads(json.dumps(found).replace(str(root), ROOT))
     return moved
