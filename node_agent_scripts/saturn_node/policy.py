@@ -304,11 +304,11 @@ def _image(service: Mapping[str, Any]) -> str:
 
 
 def _stays_down(order: NodeOrder, definition: Definition) -> Iterator[Violation]:
-    is_autonomous = order.conventions.autonomous
+    is_autonomous, one_shots = order.conventions.autonomous, _one_shots(definition)
     for name, each in definition.active():
         policy = _restart(each)
         is_fine = policy in ("always", "unless-stopped") if is_autonomous else bool(policy)
-        if is_fine or "$" in policy or _is_partial(each) or name in _one_shots(definition):
+        if is_fine or "$" in policy or _is_partial(each) or name in one_shots:
             continue
         came = f"its restart policy is {policy}" if policy else "it has no restart policy"
         message = f"{name} does not come back by itself after a power cut: {came}"
@@ -424,12 +424,13 @@ def _unpinned_image(_order: NodeOrder, definition: Definition) -> Iterator[Viola
 def _no_healthcheck(_order: NodeOrder, definition: Definition) -> Iterator[Violation]:
     if definition.healthcheck_exists:
         return
+    one_shots = _one_shots(definition)
     for name, each in definition.active():
         check = each.get("healthcheck")
         is_checked = (
             isinstance(check, dict) and not check.get("disable") and check.get("test") not in (["NONE"], "NONE")
         )
-        if is_checked or _is_partial(each) or name in _one_shots(definition):
+        if is_checked or _is_partial(each) or name in one_shots:
             continue
         message = f"nothing tells whether {name} is well: it has no health check"
         hint = f"healthcheck: in the compose file, or {definition.service.folder}/healthcheck.sh"
