@@ -101,9 +101,8 @@ def _names(name: str, service: Mapping[str, Any]) -> Iterator[str]:
     yield from (str(service[key]).lower() for key in ("container_name", "hostname") if service.get(key))
     networks = service.get("networks")
     for each in networks.values() if isinstance(networks, dict) else ():
-        yield from (
-            str(alias).lower() for alias in claims.as_list(each.get("aliases") if isinstance(each, dict) else None)
-        )
+        aliases = each.get("aliases") if isinstance(each, dict) else None
+        yield from (str(alias).lower() for alias in claims.as_list(aliases))
     yield from (known.lower() for known, _ in _extra_hosts(service))
 
 

@@ -73,8 +73,9 @@ class Definition(NamedTuple):
         """The compose services that would have a container."""
         services = (self.config or {}).get("services")
         for name, each in services.items() if isinstance(services, dict) else ():
-            is_wanted = self.is_resolved or not each.get("profiles") if isinstance(each, dict) else False
-            if is_wanted and claims.copies(each) != 0:
+            if not isinstance(each, dict) or (each.get("profiles") and not self.is_resolved):
+                continue
+            if claims.copies(each) != 0:
                 yield str(name), each
 
     def says(self, code: str, message: str, key: str = "", hint: str = "") -> Violation:
