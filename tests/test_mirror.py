@@ -26,7 +26,6 @@ WITHOUT = {
     "cli/status.py": "a verb: see cli/demo.py",
     "cli/validate.py": "a verb: see cli/demo.py",
     "cli/wiring.py": "the wiring of real screens, keys and signals: tried whole in e2e",
-    "app/conventions.py": "app/test_validate.py",
     "app/sample.py": "where the sample lies: found by app/test_init.py, and from a built wheel in e2e/test_install.py",
     "journal/database.py": "the four modules of the journal are one thing: orchestrator/test_journal.py",
     "journal/records.py": "see journal/database.py",

@@ -13,12 +13,19 @@ from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 from . import claims, exposure
 
 _BREAKS = re.compile(r"[\s,;|<>\"'()\[\]{}=]+")
-_URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_URL = re.compile(r"^(?:[a-z]+:)?([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_FILES = frozenset(("file", "sqlite", "sqlite3", "unix"))
+"""Schemes of URLs that name no machine."""
 _PORT = re.compile(r":\d+$")
 _NAME = re.compile(r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$", re.IGNORECASE)
-_NEAR = (".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain", ".localhost", ".docker")
+_NEAR = (
+    ".local", ".lan", ".home", ".home.arpa", ".internal", ".intranet", ".localdomain", ".localhost", ".docker",
+    ".fritz.box",
+)  # fmt: skip
 _TAILNET = ".ts.net"
-_REFERENCE = re.compile(r"\$\{[^}]*\}|\$\w+")
+_REFERENCE = re.compile(r"\$\{[^}]{0,200}\}|\$\w+")
+_IMAGE_LABELS = ("org.opencontainers.", "org.label-schema.")
+"""Labels that tell where something comes from, which nobody asks while it runs."""
 _NETWORK_TYPES = frozenset(("nfs", "nfs4", "cifs", "smb3", "sshfs", "glusterfs", "ceph"))
 
 
@@ -30,10 +37,14 @@ class Reference(NamedTuple):
 
 
 class Neighbourhood(NamedTuple):
-    """own: the node's names and addresses. strangers: those of machines that are known to be elsewhere."""
+    """own: the node's names and addresses. strangers: those of machines that are known to be elsewhere.
+
+    containers: names that the engine, or a line of `extra_hosts`, answers for.
+    """
 
     own: frozenset[str]
     strangers: frozenset[str]
+    containers: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, own: Sequence[str], strangers: Sequence[str]) -> Neighbourhood:
@@ -43,7 +54,7 @@ class Neighbourhood(NamedTuple):
     def is_outside(self, machine: str, *, is_address: bool) -> bool:
         """Whether the machine is none of the LAN. is_address: it surely names a machine, since a URL does."""
         name = machine.lower().rstrip(".")
-        if not name or name in self.own or name.split(".", 1)[0] in self.own:
+        if not name or name in self.own or name in self.containers or name.split(".", 1)[0] in self.own:
             return False
         if name in self.strangers or name.endswith(_TAILNET):
             return True
@@ -52,8 +63,9 @@ class Neighbourhood(NamedTuple):
                 exposure.TAILNET,
                 exposure.WORLD,
             ) and not _is_many(name)
-        except ValueError:
-            return is_address and "." in name and not name.endswith(_NEAR)
+        except ValueError:  # no address, and a name only when its last part is more than digits: 4.1 is a version
+            is_name = "." in name and not name.rpartition(".")[2].isdecimal()
+            return is_address and is_name and not f".{name}".endswith(_NEAR)
 
 
 def _is_many(address: str) -> bool:
@@ -64,21 +76,60 @@ def _is_many(address: str) -> bool:
 
 def references(config: Mapping[str, Any], near: Neighbourhood) -> Iterator[Reference]:
     """Every place of a compose config that asks for a machine outside the LAN, once each."""
-    for name, service in sorted((config.get("services") or {}).items()):
-        if isinstance(service, dict):
-            yield from _of_service(f"services.{name}", service, near)
-    for name, volume in sorted((config.get("volumes") or {}).items()):
-        options = (volume or {}).get("driver_opts") if isinstance(volume, dict) else None
+    services = _section(config, "services")
+    near = near._replace(containers=frozenset(each for pair in services for each in _names(*pair)))
+    for name, service in services:
+        yield from _of_service(f"services.{name}", service, near)
+    for name, volume in _section(config, "volumes"):
+        options = volume.get("driver_opts")
         if isinstance(options, dict) and _is_remote(options):
-            texts = [str(options.get(key) or "") for key in ("o", "device")]
-            yield from _found(f"volumes.{name}.driver_opts", texts, near, is_address=True)
-    for name, each in sorted((config.get("configs") or {}).items()):
-        if isinstance(each, dict) and each.get("content"):
-            yield from _found(f"configs.{name}.content", [str(each["content"])], near)
+            yield from _found(f"volumes.{name}.driver_opts", _shares(options), near, is_address=True)
+    for name, each in _section(config, "configs"):
+        yield from _found(f"configs.{name}.content", _lines(each.get("content")), near)
+
+
+def _section(config: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The entries of a section by name; what is no mapping says nothing."""
+    section = config.get(key)
+    found = section.items() if isinstance(section, dict) else ()
+    return sorted(((str(name), each) for name, each in found if isinstance(each, dict)), key=lambda pair: pair[0])
+
+
+def _names(name: str, service: Mapping[str, Any]) -> Iterator[str]:
+    """What the other containers of the network call this one, and whom it knows by an address of its own."""
+    yield name.lower()
+    yield from (str(service[key]).lower() for key in ("container_name", "hostname") if service.get(key))
+    networks = service.get("networks")
+    for each in networks.values() if isinstance(networks, dict) else ():
+        aliases = each.get("aliases") if isinstance(each, dict) else None
+        yield from (str(alias).lower() for alias in claims.as_list(aliases))
+    yield from (known.lower() for known, _ in _extra_hosts(service))
+
+
+def _extra_hosts(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names and addresses of `extra_hosts`, which is a mapping, or a list of `NAME:ADDRESS` or `NAME=ADDRESS`."""
+    value = service.get("extra_hosts")
+    if isinstance(value, dict):
+        yield from ((str(name), text) for name, each in value.items() for text in _texts(each))
+    for each in claims.as_list(value):
+        name, _, address = re.sub("[:=]", " ", str(each), count=1).partition(" ")
+        yield name, address
 
 
 def _is_remote(options: Mapping[str, Any]) -> bool:
     return str(options.get("type") or "").lower() in _NETWORK_TYPES or "addr=" in str(options.get("o") or "")
+
+
+def _shares(options: Mapping[str, Any]) -> list[str]:
+    """Where a volume lies. Of the mount options only the address is looked at: a password may stand beside it."""
+    told = (each.partition("=") for each in str(options.get("o") or "").split(","))
+    return [*(value for key, _, value in told if key.strip() == "addr"), str(options.get("device") or "")]
+
+
+def _lines(content: object) -> list[str]:
+    """The lines of a configuration without its comments, where people link to manuals."""
+    lines = str(content or "").splitlines()
+    return [each for each in lines if not each.lstrip().startswith(("#", ";", "//"))]
 
 
 def _of_service(place: str, service: Mapping[str, Any], near: Neighbourhood) -> Iterator[Reference]:
@@ -89,15 +140,24 @@ def _of_service(place: str, service: Mapping[str, Any], near: Neighbourhood) -> 
     check = service.get("healthcheck")
     if isinstance(check, dict):
         yield from _found(f"{place}.healthcheck.test", _texts(check.get("test")), near)
-    for key in ("extra_hosts", "dns", "dns_search", "external_links"):
-        yield from _found(f"{place}.{key}", _texts(service.get(key)), near, is_address=key != "dns_search")
+    yield from _found(f"{place}.extra_hosts", [address for _, address in _extra_hosts(service)], near, is_address=True)
+    yield from _found(f"{place}.dns", _texts(service.get("dns")), near, is_address=True)
+    yield from _found(f"{place}.dns_search", _texts(service.get("dns_search")), near)
     logging = service.get("logging")
     if isinstance(logging, dict):
         for name, value in claims.pairs(logging.get("options")):
             yield from _found(f"{place}.logging.options.{name}", [value], near)
     for name, value in claims.pairs(service.get("labels")):
-        # Labels are for people and proxies: only machines that are known to be elsewhere count.
-        yield from (each for each in _found(f"{place}.labels.{name}", [value], near) if _is_known(each.machine, near))
+        if not name.startswith(_IMAGE_LABELS):
+            yield from _of_label(f"{place}.labels.{name}", value, near)
+
+
+def _of_label(key: str, value: str, near: Neighbourhood) -> Iterator[Reference]:
+    """Labels are for people and proxies: only machines known to be elsewhere count, and no word that is like a name."""
+    for machine, is_url in dict.fromkeys(machines_of(value)):
+        is_machine = is_url or "." in machine or ":" in machine
+        if is_machine and _is_known(machine, near) and near.is_outside(machine, is_address=is_url):
+            yield Reference(key, machine)
 
 
 def _is_known(machine: str, near: Neighbourhood) -> bool:
@@ -128,10 +188,11 @@ def machines_of(text: str) -> Iterator[tuple[str, bool]]:
     With each stands whether it surely is one, since it stands in a URL. Variables that were not filled in are none.
     """
     for word in _BREAKS.split(_REFERENCE.sub("$", text)):
-        is_url = bool(_URL.match(word))
-        rest = _URL.sub("", word)
-        if rest.startswith("//"):
-            rest, is_url = rest[2:], True
+        scheme = _URL.match(word)
+        if scheme and scheme.group(1).lower() in _FILES:
+            continue
+        is_url = bool(scheme) or word.startswith("//")
+        rest = word[scheme.end() :] if scheme else word[2 * is_url :]
         machine = re.split(r"[?#]" if not is_url else r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
         if not is_url:
             machine = machine.partition(":/")[0]

@@ -6,10 +6,15 @@ Services are read in compose's short and long syntax, as they are written or as 
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import Any, Iterator, Mapping, Sequence
 
 _MAJORS = {"166": "/dev/ttyACM0", "188": "/dev/ttyUSB0"}
 """Character devices by their number (Documentation/admin-guide/devices.txt of Linux)."""
+
+_ID = re.compile(r"[0-9]{1,10}")
+_ID_MAX = 2**32 - 2
+"""The last one means nobody to the kernel."""
 
 _SOCKETS = ("docker.sock", "podman.sock", "containerd.sock")
 
@@ -17,10 +22,11 @@ _SOCKETS = ("docker.sock", "podman.sock", "containerd.sock")
 def devices(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Every device that a compose service asks for, with the key where it does."""
     for index, device in enumerate(as_list(service.get("devices"))):
-        source = device.get("source") if isinstance(device, dict) else str(device).split(":", 1)[0]
-        yield f"devices[{index}]", posixpath.normpath(str(source))
+        source = str(device.get("source") or "") if isinstance(device, dict) else str(device).split(":", 1)[0]
+        if source:
+            yield f"devices[{index}]", posixpath.normpath(source)
     for key, source, _ in binds(service):
-        if source.startswith("/dev"):
+        if source == "/dev" or source.startswith("/dev/"):
             yield key, source
     for index, rule in enumerate(as_list(service.get("device_cgroup_rules"))):
         words = str(rule).split()
@@ -46,16 +52,26 @@ def _device_requests(service: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[
 
 
 def binds(service: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Key, source and target of every bind mount; sources with a variable that was not filled in are left out."""
+    """Key, source and target of every bind mount, as far as its source is known.
+
+    One with a variable that was not filled in is not, and neither is one beside the compose file that was not resolved.
+    """
     for index, volume in enumerate(as_list(service.get("volumes"))):
         if isinstance(volume, dict):
             source = str(volume.get("source") or "") if volume.get("type") == "bind" else ""
             target = str(volume.get("target") or "")
         else:
             source, _, target = str(volume).partition(":")
-            source, target = (source, target.split(":")[0]) if source.startswith(("/", "~")) else ("", "")
-        if source and "$" not in source:
+            source, target = (source, target.split(":")[0]) if target else ("", source)  # a path alone is a volume
+        if source.startswith(("/", "~")) and "$" not in source:
             yield f"volumes[{index}]", posixpath.normpath(source), target
+
+
+def copies(service: Mapping[str, Any]) -> Any:
+    """How many containers the service shall have, as the file has it."""
+    section = service.get("deploy")
+    replicas = section.get("replicas") if isinstance(section, dict) else None
+    return next((each for each in (service.get("scale"), replicas) if each is not None), 1)
 
 
 def is_socket(source: str) -> bool:
@@ -65,10 +81,12 @@ def is_socket(source: str) -> bool:
 
 def numeric_user(service: Mapping[str, Any]) -> tuple[int, int] | None:
     """User and group id of a compose service's `user`, None unless they are numbers; the group is the user's then."""
-    user, _, group = str(service.get("user") or "").partition(":")
-    if not user.isdigit() or not (group or user).isdigit():
+    value = service.get("user")
+    user, _, group = ("" if value is None else str(value)).partition(":")
+    if not _ID.fullmatch(user) or not _ID.fullmatch(group or user):
         return None
-    return int(user), int(group or user)
+    found = int(user), int(group or user)
+    return found if max(found) <= _ID_MAX else None
 
 
 def pairs(value: object) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ import os
 import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence, Tuple
 
-from . import proc
+from . import claims, proc
 from .errors import NodeError
 from .state import Paths
 from .wire import NodeOrder, ServiceOrder
@@ -161,9 +161,7 @@ def active_services(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def scale(service: Mapping[str, Any]) -> int:
     """How many containers the service shall have."""
-    replicas = (service.get("deploy") or {}).get("replicas")
-    plain = service.get("scale")
-    return int(next((each for each in (plain, replicas) if each is not None), 1))
+    return int(claims.copies(service))
 
 
 def image_name(project: str, name: str, service: Mapping[str, Any]) -> str:

@@ -29,11 +29,7 @@ _LAN = tuple(
     ipaddress.ip_network(each)
     for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 )
-_REFERENCE = re.compile(r"\$\{[^}]*\}|\$\w+")
-_SHORT = re.compile(
-    r"^(?:(?:\[(?P<bracketed>[^\]]*)\]|(?P<ip>[^:/]*|[0-9a-fA-F:.]*::[0-9a-fA-F:.]*)):(?P<published>[^:/]*)"
-    r"|(?P<alone>[^:/]*)):(?P<target>[^:/]+)(?:/(?P<protocol>\w+))?$"
-)
+_REFERENCE = re.compile(r"\$\{[^}]{0,200}\}|\$\w+")
 
 
 class Port(NamedTuple):
@@ -78,18 +74,15 @@ def _plain(value: object) -> str:
 
 
 def _short(text: str, index: int) -> Port | None:
-    """`[ADDRESS:][PUBLISHED]:TARGET[/PROTOCOL]`; a target alone is published at a port that docker chooses."""
+    """`[[ADDRESS:]PUBLISHED:]TARGET[/PROTOCOL]`; a target alone is published at a port that docker chooses."""
     if not text:
         return None
-    if ":" not in text:
-        target, _, protocol = text.partition("/")
-        return Port("", "", target, protocol or "tcp", index)
-    found = _SHORT.match(text)
-    if not found:
-        return Port(text, "", text, "tcp", index)
-    address = found["bracketed"] or found["ip"] or ""
-    published = found["published"] if found["published"] is not None else found["alone"]
-    return Port(address, published or "", found["target"], found["protocol"] or "tcp", index)
+    front, _, protocol = text.partition("/")
+    before, _, target = front.rpartition(":")
+    address, _, published = before.rpartition(":")
+    if front == "$":  # one variable for all of it: it may hold an address
+        address = front
+    return Port(address.strip("[]"), published, target, protocol or "tcp", index)
 
 
 def reach(address: str) -> str:

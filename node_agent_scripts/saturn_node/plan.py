@@ -6,6 +6,7 @@ Everything is compared with what the last deploy left: the record of the service
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from dataclasses import replace
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
@@ -23,6 +24,7 @@ _REASONS = 6
 _LIST = 12
 _LINE = 40_000
 _FINDINGS = 15_000
+_FINDINGS_MAX = 500
 _WORDS = 500
 _GRAVITY = ("error", "waived", "warning")
 
@@ -121,10 +123,9 @@ def made(request: Request, bundle: str) -> dict[str, Any]:
 def judged(order: NodeOrder, definitions: Sequence[policy.Definition]) -> tuple[Judgement, ...]:
     """What validate would say, the gravest first; of very many findings the mildest are left out."""
     found = sorted(policy.violations(order, definitions), key=lambda each: _GRAVITY.index(each.severity))
-    judgements = [Judgement(each.code, each.severity, *_bounded_words(each)) for each in found]
-    while judgements and len(wire.encode(wire.Plan(1, "", "", "", "", findings=tuple(judgements)))) > _FINDINGS:
-        judgements.pop()
-    return tuple(judgements)
+    judgements = [Judgement(each.code, each.severity, *_bounded_words(each)) for each in found[:_FINDINGS_MAX]]
+    sizes = itertools.accumulate(len(wire.encode(each)) + 1 for each in judgements)
+    return tuple(each for each, size in zip(judgements, sizes) if size <= _FINDINGS)
 
 
 def _bounded_words(found: policy.Violation) -> tuple[str, str, str, str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
+import re
 import shlex
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
@@ -72,7 +73,9 @@ class Definition(NamedTuple):
         """The compose services that would have a container."""
         services = (self.config or {}).get("services")
         for name, each in services.items() if isinstance(services, dict) else ():
-            if isinstance(each, dict) and each.get("scale") != 0 and (self.is_resolved or not each.get("profiles")):
+            if not isinstance(each, dict) or (each.get("profiles") and not self.is_resolved):
+                continue
+            if claims.copies(each) != 0:
                 yield str(name), each
 
     def says(self, code: str, message: str, key: str = "", hint: str = "") -> Violation:
@@ -110,7 +113,8 @@ def _weighed(conventions: Conventions, found: Violation) -> Violation:
     if found.code in FIXED:
         return found
     found = found._replace(severity=conventions.severity.get(found.code, found.severity))
-    waiver = next((each for each in conventions.waivers if _is_for(each, found)), None)
+    waivers = sorted((each for each in conventions.waivers if _is_for(each, found)), key=lambda each: each.is_expired)
+    waiver = waivers[0] if waivers else None
     if waiver is None:
         return found
     if waiver.is_expired:
@@ -276,9 +280,7 @@ def _matches(device: str, pattern: str) -> bool:
 
 
 def _local_coordinator(_order: NodeOrder, definition: Definition) -> Iterator[Violation]:
-    for name, each in definition.active():
-        if "zigbee2mqtt" not in (definition.service.name, _image(each).rpartition("/")[2].split(":")[0].split("@")[0]):
-            continue
+    for name, each in _coordinated(definition):
         told = dict(claims.pairs(each.get("environment"))).get("ZIGBEE2MQTT_CONFIG_SERIAL_PORT", "")
         port = told or definition.coordinator
         if port and "$" not in port[:1] and not port.startswith((*_NETWORK_COORDINATORS, "!")):
@@ -286,6 +288,13 @@ def _local_coordinator(_order: NodeOrder, definition: Definition) -> Iterator[Vi
             key = f"services.{name}.environment.ZIGBEE2MQTT_CONFIG_SERIAL_PORT" if told else "serial.port"
             hint = "use a coordinator on the network: tcp://ADDRESS:6638"
             yield definition.says("coordinator_local", message, key, hint)
+
+
+def _coordinated(definition: Definition) -> list[tuple[str, Mapping[str, Any]]]:
+    """The compose services that are zigbee2mqtt by their image, else all of a service of that name."""
+    active = list(definition.active())
+    known = [pair for pair in active if re.match(r"zigbee2mqtt\b", _image(pair[1]).rpartition("/")[2])]
+    return known or (active if definition.service.name == "zigbee2mqtt" else [])
 
 
 def _image(service: Mapping[str, Any]) -> str:
@@ -296,11 +305,11 @@ def _image(service: Mapping[str, Any]) -> str:
 
 
 def _stays_down(order: NodeOrder, definition: Definition) -> Iterator[Violation]:
-    is_autonomous = order.conventions.autonomous
+    is_autonomous, one_shots = order.conventions.autonomous, _one_shots(definition)
     for name, each in definition.active():
         policy = _restart(each)
         is_fine = policy in ("always", "unless-stopped") if is_autonomous else bool(policy)
-        if is_fine or "$" in policy or _is_partial(each) or name in _one_shots(definition):
+        if is_fine or "$" in policy or _is_partial(each) or name in one_shots:
             continue
         came = f"its restart policy is {policy}" if policy else "it has no restart policy"
         message = f"{name} does not come back by itself after a power cut: {came}"
@@ -347,7 +356,10 @@ def _outside_help(order: NodeOrder, definition: Definition) -> Iterator[Violatio
 
 # --- mounts, images, checks -------------------------------------------------------------------------------------------
 
-_HARMLESS = frozenset({"/etc/localtime", "/etc/timezone", "/run/udev", "/dev/shm", "/run/dbus"})  # noqa: S108
+_HARMLESS = (
+    "/dev", "/proc", "/sys", "/run", "/var/run", "/lib/modules", "/etc/localtime", "/etc/timezone", "/etc/machine-id",
+)  # fmt: skip
+"""What the system makes anew, or has of its own: nothing of a service is lost with it."""
 
 
 def _docker_socket(_order: NodeOrder, definition: Definition) -> Iterator[Violation]:
@@ -361,7 +373,7 @@ def _docker_socket(_order: NodeOrder, definition: Definition) -> Iterator[Violat
 
 def _privileged(_order: NodeOrder, definition: Definition) -> Iterator[Violation]:
     for name, each in definition.active():
-        if each.get("privileged") is True:
+        if each.get("privileged") in (True, "true"):
             message = f"{name} is privileged: it may do whatever root may do on the node"
             hint = "name what it needs: cap_add, devices"
             yield definition.says("privileged", message, f"services.{name}.privileged", hint)
@@ -377,20 +389,23 @@ def _mounts_outside(order: NodeOrder, definition: Definition) -> Iterator[Violat
     allowed = (*own_folders(order, service), *filter(None, [definition.checkout]))
     for name, each in definition.active():
         for key, source, _ in claims.binds(each):
-            is_known = source in _HARMLESS or source.startswith("/dev/") or claims.is_socket(source)
-            if is_known or any(source == folder or source.startswith(folder + "/") for folder in allowed):
+            if claims.is_socket(source) or any(_is_below(source, folder) for folder in (*allowed, *_HARMLESS)):
                 continue
             message = f"{name} mounts {source}, which is none of the service's folders: no backup knows it"
             hint = f"use {order.root}/data/{service}"
             yield definition.says("mount_outside", message, f"services.{name}.{key}", hint)
 
 
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + "/")
+
+
 def _wrong_owner(_order: NodeOrder, definition: Definition) -> Iterator[Violation]:
     for name, each in definition.active():
-        user = claims.numeric_user(each)
-        for key, source, _ in claims.binds(each) if user else ():
+        user = claims.numeric_user(each) or (0, 0)
+        for key, source, _ in claims.binds(each) if user[0] else ():  # root may write everywhere
             owner = definition.owners.get(source)
-            if user and owner not in (None, user[0]):
+            if owner not in (None, user[0]):
                 message = f"{name} runs as user {user[0]}, but {source} belongs to user {owner}"
                 hint = f"sudo chown -R {user[0]}:{user[1]} {shlex.quote(source)}"
                 yield definition.says("folder_owner", message, f"services.{name}.{key}", hint)
@@ -410,12 +425,13 @@ def _unpinned_image(_order: NodeOrder, definition: Definition) -> Iterator[Viola
 def _no_healthcheck(_order: NodeOrder, definition: Definition) -> Iterator[Violation]:
     if definition.healthcheck_exists:
         return
+    one_shots = _one_shots(definition)
     for name, each in definition.active():
         check = each.get("healthcheck")
         is_checked = (
             isinstance(check, dict) and not check.get("disable") and check.get("test") not in (["NONE"], "NONE")
         )
-        if is_checked or _is_partial(each) or name in _one_shots(definition):
+        if is_checked or _is_partial(each) or name in one_shots:
             continue
         message = f"nothing tells whether {name} is well: it has no health check"
         hint = f"healthcheck: in the compose file, or {definition.service.folder}/healthcheck.sh"

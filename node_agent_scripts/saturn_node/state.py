@@ -182,7 +182,7 @@ def read_text(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read().strip()
-    except OSError:
+    except (OSError, ValueError):  # a ValueError: what a service mounts need not be a path
         return ""
 
 

@@ -12,7 +12,7 @@ from .state import Paths
 from .task import Task
 from .wire import Finding, NodeOrder, ServiceOrder
 
-_SERIAL_BLOCK = re.compile(r"^serial:[ \t]*(?:#.*)?\n(?:[ \t]+.*\n|\n)*?[ \t]+port:[ \t]*([^\s#]+)", re.MULTILINE)
+_SERIAL_BLOCK = re.compile(r"^serial:[ \t]*(?:#.*)?\n(?:[ \t#].*\n|\n)*?[ \t]+port:[ \t]*([^\s#]+)", re.MULTILINE)
 _SERIAL_BRACES = re.compile(r"^serial:[ \t]*\{[^}\n]*\bport:[ \t]*([^\s,}]+)", re.MULTILINE)
 
 
@@ -76,13 +76,18 @@ def _looked_up(found: policy.Definition, paths: Paths) -> policy.Definition:
                 owners[source] = os.stat(source).st_uid
             if target == "/app/data":
                 coordinator = coordinator or serial_port(state.read_text(os.path.join(source, "configuration.yaml")))
-        real.update(
-            (device, os.path.realpath(device)) for _, device in claims.devices(each) if device.startswith("/dev")
-        )
+        real.update((device, _real(device)) for _, device in claims.devices(each) if device.startswith("/dev"))
     if not coordinator:
         own = os.path.join(paths.data, found.service.name, "configuration.yaml")
         coordinator = serial_port(state.read_text(own))
     return found._replace(owners=owners, real=real, coordinator=coordinator)
+
+
+def _real(device: str) -> str:
+    try:
+        return os.path.realpath(device)
+    except (OSError, ValueError):  # a circle of links, or no path at all
+        return device
 
 
 def serial_port(configuration: str) -> str:

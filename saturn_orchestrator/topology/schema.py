@@ -30,6 +30,7 @@ PATTERNS = {
     model.NODE_PATH: "an absolute path on the node like /opt/homelab/repo, or one that begins with {root}/",
     model.BATCH: 'a number of hosts from 1, or a percentage from "1%" to "100%"',
 }
+FORMATS = {"path": "a path", "date": "a day such as 2026-12-31"}
 
 
 def entry(document: Document, kind: type[E]) -> tuple[E | None, tuple[InventoryFinding, ...]]:
@@ -108,6 +109,8 @@ def _sentence(detail: ErrorDetails, path: KeyPath, schema: Schema, place: Place)
             return "should hold at least one", ""
         case "too_long":
             return f"should hold {detail['ctx']['max_length']} at most, found {detail['ctx']['actual_length']}", ""
+        case "string_too_short":
+            return "should not be empty", ""
         case "string_too_long":
             return f"should be {detail['ctx']['max_length']} characters at most", ""
         case "string_type":
@@ -174,4 +177,4 @@ def _expected(schema: Schema) -> str:
         case "object":
             return "a mapping (key: value)"
         case _:
-            return "a path" if schema.get("format") == "path" else "text"
+            return FORMATS.get(str(schema.get("format")), "text")

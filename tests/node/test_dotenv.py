@@ -31,10 +31,34 @@ def test_parse_reads_what_compose_reads(text, values):
 
 
 NASTY = [
-    "plain", "with space", "#no comment", "a # b", "dollar $HOME ${X} $$", "single ' quote", 'double " quote',
-    "both ' and \"", "back\\slash", "ends in \\", "line\nbreak", "line\r\nbreak", "\ttab", " lead and trail ", "ünïcödé 😀",
-    "=", "a=b", "'", '"', "`cmd`", "!bang", "%s", "{}", "$", "$$", "\\n", "\\$HOME",
-]  # fmt: skip
+    "plain",
+    "with space",
+    "#no comment",
+    "a # b",
+    "dollar $HOME ${X} $$",
+    "single ' quote",
+    'double " quote',
+    "both ' and \"",
+    "back\\slash",
+    "ends in \\",
+    "line\nbreak",
+    "line\r\nbreak",
+    "\ttab",
+    " lead and trail ",
+    "ünïcödé 😀",
+    "=",
+    "a=b",
+    "'",
+    '"',
+    "`cmd`",
+    "!bang",
+    "%s",
+    "{}",
+    "$",
+    "$$",
+    "\\n",
+    "\\$HOME",
+]
 
 
 @pytest.mark.parametrize("value", NASTY)

@@ -5,6 +5,7 @@ from saturn_node import plan, wire
 from saturn_node.blueprint import Blueprint
 from saturn_node.compose import Container, Image
 from saturn_node.plan import Desired, drift, service_change
+from saturn_node.policy import Definition
 from saturn_node.state import ServiceRecord
 from saturn_node.wire import ImageChange, ServiceChange
 
@@ -233,6 +234,51 @@ def test_too_many_changes_for_one_event_lose_their_details():
     assert len(wire.encode(kept)) < 50_000
     assert kept[7] == ServiceChange("s7", "recreate", reasons[:1], (), ("1", "2"))
     assert plan.bounded(changes[:3]) == tuple(changes[:3])
+
+
+def definitions(count, **service):
+    """As many services, each with one compose service that opens a port and lacks what is only a warning."""
+    config = {"services": {"app": {"image": "app", "ports": ["80:80"], **service}}}
+    orders = (wire.ServiceOrder(f"s{number}", f"services/s{number}") for number in range(count))
+    return [Definition(each, compose_file="docker-compose.yml", config=config) for each in orders]
+
+
+def judged(found, **facts):
+    return plan.judged(wire.NodeOrder("h", "/srv", "/srv/repo", "", "main", **facts), found)
+
+
+def test_findings_stand_in_a_plan_the_gravest_first():
+    waivers = (wire.Waiver("port_exposed", "s1", "x", "2027-06-30"),)
+    told = judged(definitions(2), conventions=wire.Conventions(waivers=waivers))
+    assert [(each.severity, each.service, each.code) for each in told] == [
+        ("error", "s0", "port_exposed"),
+        ("waived", "s1", "port_exposed"),
+        *(
+            ("warning", name, code)
+            for name in ("s0", "s1")
+            for code in ("restart_missing", "image_unpinned", "healthcheck_missing")
+        ),
+    ]
+    assert (told[0].key, told[0].file) == ("services.app.ports[0]", "docker-compose.yml")
+    assert told[0].hint
+
+
+@pytest.mark.parametrize("count", [30, 200, 3000])
+def test_of_too_many_findings_the_mildest_are_left_out(count):
+    told = judged(definitions(count))
+    assert len(wire.encode(wire.Plan(1, "", "", "", "", findings=told))) < 16_000
+    assert [each.service for each in told[:20]] == [f"s{number}" for number in range(20)]
+    assert {each.severity for each in told[:20]} == {"error"}
+
+
+@pytest.mark.parametrize("name", ["x" * 100_000, "\u20ac" * 100_000, '"' * 100_000])
+def test_words_of_a_finding_are_cut(name):
+    (told, *_) = judged(definitions(1, ports=[], environment={name: "https://" + "a." * 50_000 + "example.com"}),
+                        conventions=wire.Conventions(autonomous=True))  # fmt: skip
+    found = judged([Definition(wire.ServiceOrder("web", "services/web"), complaint=name, compose_file=name)])
+    for each in (told, *found):
+        assert max(len(word) for word in (each.message, each.file, each.key, each.hint)) <= 500
+    assert len(wire.encode(found)) < 16_000
 
 
 @pytest.mark.parametrize(

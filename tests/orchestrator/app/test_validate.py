@@ -65,6 +65,45 @@ def test_validate_finds_a_health_check_that_cannot_be_run(tmp_path: Path):
     assert findings(file) == [("healthcheck.sh", 0, "", "should be executable")]
 
 
+def test_warnings_keep_nothing_from_being_valid(tmp_path: Path):
+    valid = validate(with_compose(tmp_path, "services:\n  web:\n    image: nginx\n    restart: always\n"))
+    assert [(each.code, each.line, each.severity) for each in valid.warnings] == [
+        ("image_unpinned", 3, "warning"),
+        ("healthcheck_missing", 2, "warning"),
+    ]
+
+
+def test_errors_are_counted_and_warnings_listed_with_them(tmp_path: Path):
+    file = with_compose(
+        tmp_path, "services: {web: {image: nginx, restart: always, ports: ['80:80', '0.0.0.0:81:81']}}\n"
+    )
+    with pytest.raises(InventoryError) as caught:
+        validate(file)
+    assert caught.value.message == "the inventory has 2 errors"
+    assert [(each.code, each.severity) for each in caught.value.findings] == [
+        ("port_exposed", "error"),
+        ("port_exposed", "error"),
+        ("image_unpinned", "warning"),
+        ("healthcheck_missing", "warning"),
+    ]
+
+
+def test_warning_that_the_topology_made_an_error_makes_it_invalid(tmp_path: Path):
+    topology = TOPOLOGY + "policy: {severity: {image_unpinned: error}}\n"
+    compose = "services: {web: {image: nginx, restart: always, healthcheck: {test: a}}}\n"
+    file = homelab(tmp_path, topology, {"services/web/docker-compose.yml": compose})
+    assert [each[2] for each in findings(file)] == ["services.web.image"]
+
+
+def test_waived_error_is_a_warning(tmp_path: Path):
+    each = "{{code: network_host, host: {}, reason: multicast, until: 2999-01-01}}"
+    waivers = f"[{each.format('vps')}, {each.format('solaria')}]"
+    compose = "services: {web: {image: 'a:1', restart: always, network_mode: host, healthcheck: {test: a}}}\n"
+    files = {"services/web/docker-compose.yml": compose}
+    valid = validate(homelab(tmp_path, f"{TOPOLOGY}policy: {{waivers: {waivers}}}\n", files))
+    assert [(each.code, each.severity) for each in valid.warnings] == [("network_host", "waived")]
+
+
 def test_validate_reports_the_services_of_all_hosts_at_once(tmp_path: Path):
     topology = "version: 1\n" + GIT + "hosts: {one: {services: [a]}, two: {services: [b]}}\n"
     empty = {"services/a/compose.yaml": "", "services/b/compose.yml": ""}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.build import NEW, OLD, facts, instances, node_plan, wanted
 
 from saturn_orchestrator import events
-from saturn_orchestrator.events import DeploymentFact, ImageChange, LockFact, ServiceChange, ServiceFact
+from saturn_orchestrator.events import DeploymentFact, ImageChange, Judgement, LockFact, ServiceChange, ServiceFact
 from saturn_orchestrator.plan.build import build_plan, is_configuration
 from saturn_orchestrator.plan.model import Action, Change, HostPlan, Wanted
 
@@ -349,6 +349,35 @@ def test_a_resume_does_again_what_git_moved_since():
 
 def test_a_resume_passes_over_nothing_when_git_cannot_compare():
     assert actions(resumed(wanted(moved=None))) == [Action.RECREATE] * 3
+
+
+def test_findings_of_the_node_stand_in_the_plan_and_its_errors_are_known():
+    error, warning = Judgement("port_exposed", "error", "it is open"), Judgement("privileged", "warning", "it is root")
+    plan = build_plan(facts(), ("web",), wanted(), foreseen=node_plan(findings=(error, warning)))
+
+    assert (plan.findings, plan.errors) == ((error, warning), (error,))
+
+
+def test_without_the_nodes_word_there_is_no_finding():
+    assert build_plan(facts(), ("web",), wanted()).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("fact", "local", "is_new"),
+    [
+        (None, (), False),
+        (ServiceFact("web", "running"), (), False),
+        (ServiceFact("web", "running", env=True), (".env",), False),
+        (ServiceFact("web", "running", override=True, local_changed=True), ("docker-compose.override.yml",), True),
+        (ServiceFact("db", "running", env=True), (), False),
+    ],
+)
+def test_what_lies_on_the_node_alone_stands_with_what_the_node_foresees(fact, local, is_new):
+    standing = facts(revision=OLD, services=(fact,) if fact else ())
+    foreseen = node_plan(changes=(ServiceChange("web", "recreate", ("image changed",)),))
+    (change,) = build_plan(standing, ("web",), wanted(), foreseen=foreseen).changes
+
+    assert (change.local, change.is_local_new) == (local, is_new)
 
 
 @pytest.mark.parametrize("last_service", ["", "removed"])

@@ -7,7 +7,7 @@ from rich.text import Text
 from support.report_values import NEW, OLD, shown
 
 from saturn_orchestrator.errors import ExecutorRefused, Unreachable
-from saturn_orchestrator.events import ImageChange
+from saturn_orchestrator.events import ImageChange, Judgement
 from saturn_orchestrator.plan.model import Action, Change, HostPlan, Prospect, Step
 from saturn_orchestrator.report.plan_view import diff_text, plan_text, prospects_text
 
@@ -177,6 +177,63 @@ def test_what_may_cut_the_connection_says_what_becomes_of_it(change, fields, wor
     details = lines_of(changes=(change,), **fields)[1:]
 
     assert details == ([f"               carries the connection: {words}"] if words else [])
+
+
+@pytest.mark.parametrize(
+    "fields, words",
+    [
+        ({}, []),
+        ({"local": (".env",)}, ["with .env of the node"]),
+        (
+            {"local": (".env", "docker-compose.override.yml")},
+            ["with .env and docker-compose.override.yml of the node"],
+        ),
+        ({"local": (".env",), "is_local_new": True}, ["with .env of the node, changed since the last deploy"]),
+        ({"is_local_new": True}, ["with nothing of the node's own, changed since the last deploy"]),
+    ],
+)  # fmt: skip
+def test_what_lies_on_the_node_alone_is_named(fields, words):
+    change = Change("caddy", Action.UNCHANGED, **fields)
+
+    assert lines_of(changes=(change,))[1:] == [f"               {each}" for each in words]
+
+
+def finding(code: str, severity: str = "warning", **fields: str) -> Judgement:
+    return Judgement(code, severity, **{"message": f"{code} is so", "service": "caddy", **fields})
+
+
+def test_findings_stand_below_the_changes_and_errors_have_their_way_out():
+    findings = (
+        finding("port_exposed", "error", hint="bind it"), finding("network_host", "waived", hint="no"),
+        finding("privileged", hint="cap_add"), finding("compose_invalid", "error", service=""),
+    )  # fmt: skip
+
+    assert lines_of(findings=findings, warnings=("a lock",)) == [
+        "  ! a lock",
+        "  ✘ caddy: port_exposed is so [port_exposed]",
+        "    help: bind it",
+        "  ~ caddy: network_host is so [network_host]",
+        "  ! caddy: privileged is so [privileged]",
+        "  ✘ compose_invalid is so [compose_invalid]",
+        "  validate will block chelsty: 2 errors",
+    ]
+
+
+def test_of_many_warnings_some_are_counted_and_no_error_is_left_out():
+    errors = tuple(finding(f"e{number}", "error") for number in range(9))
+    warnings = tuple(finding(f"w{number}") for number in range(10))
+
+    assert len([line for line in lines_of(findings=errors + warnings) if "✘" in line]) == 9
+    assert "  ! … and 10 warnings more: saturn plan --hosts chelsty --json" in lines_of(findings=errors + warnings)
+    assert lines_of(findings=warnings)[-1] == "  ! … and 2 warnings more: saturn plan --hosts chelsty --json"
+    assert len(lines_of(findings=warnings[:8])) == 8
+
+
+def test_words_of_a_node_do_nothing_to_the_screen():
+    (line,) = lines_of(findings=(finding("privileged", message="[red]x[/red]\x1b[2J", service="\x1b]0;a\x07"),))
+
+    assert "[red]x[/red]" in line
+    assert not {"\x1b", "\x07"} & set(line)
 
 
 def test_downtime_is_told_with_the_count():
