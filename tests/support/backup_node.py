@@ -1,4 +1,4 @@
-"""A node with backups: it answers `facts`, `backups`, `verify`, `fetch` and a run as the wire says; or lies, or breaks."""
+"""A node with backups: it answers `facts`, `backups`, `verify`, `fetch` and a run; or lies, or its line breaks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from support.build import AT, NEW, facts, node_event
-
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import SessionLost
 from saturn_orchestrator.events import ArchiveFact, BackupPart, Line, Request, SnapshotFact
 from saturn_orchestrator.session.base import Tell, nobody
 from saturn_orchestrator.tailnet.model import Peer
 from saturn_orchestrator.topology.model import Host
+from support.build import AT, NEW, facts, node_event
 
 NAME = "20261125T031000Z"
 CONTENT = {"config.tar.gz": b"c" * 100, "data.tar.gz": bytes(range(256)) * 40}
@@ -46,7 +45,7 @@ def manifest(fact: SnapshotFact) -> bytes:
 class BackupNode:
     """An OpenSession to one node, and all that was asked of it.
 
-    content: the files of its backups. breaks: after how many pieces of a file the line breaks, once for each entry.
+    content: the files of its backups. breaks: after how many pieces of data.tar.gz the line breaks, one entry a time.
     lie: what becomes of a piece before it is sent.
     """
 
@@ -119,17 +118,24 @@ class _Conversation:
         ]
 
     def _fetch(self, request: Request) -> list[Any]:
-        (fact,) = [each for each in self._node.snapshots if each.name == request.snapshot]
+        named = {(each.service, each.name): each for each in self._node.snapshots}
+        fact = named[request.node.services[0].name, request.snapshot]
         told = manifest(fact) if self._node.manifest is None else self._node.manifest
         content = told if request.file == "manifest.json" else self._node.content[request.file]
         parts: list[Any] = []
         for offset in range(request.offset, len(content), self._node.piece):
             data = base64.b64encode(content[offset : offset + self._node.piece]).decode()
             part = self._event(
-                request, BackupPart, service=fact.service, snapshot=fact.name, file=request.file, offset=offset, data=data
+                request,
+                BackupPart,
+                service=fact.service,
+                snapshot=fact.name,
+                file=request.file,
+                offset=offset,
+                data=data,
             )
             parts.append(self._node.lie(part))
-        if self._node.breaks and request.file != "manifest.json":
+        if self._node.breaks and request.file == "data.tar.gz":
             return [*parts[: self._node.breaks.pop(0)], SessionLost("the connection broke")]
         return parts
 

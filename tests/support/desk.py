@@ -5,10 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from support import build
-from support.backup_node import BackupNode
-from support.fake_session import FakeSink
-
 from saturn_orchestrator.app.backup import back_up
 from saturn_orchestrator.app.consent import Answer
 from saturn_orchestrator.app.deploy import Deploy, Ports
@@ -18,6 +14,9 @@ from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.rollout.runner import Stop
 from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.topology.model import Backup, Host, Service
+from support import build
+from support.backup_node import BackupNode
+from support.fake_session import FakeSink
 
 SAVED = build.service("web", backup=Backup())
 BARE = build.service("llm")

@@ -46,7 +46,8 @@ def test_whoever_asks_for_differences_is_told_that_there_are_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "code, status", [("docker_down", Status.FAILED), ("no_git", Status.UNCHANGED), ("checkout_broken", Status.UNCHANGED)]
+    "code, status",
+    [("docker_down", Status.FAILED), ("no_git", Status.UNCHANGED), ("checkout_broken", Status.UNCHANGED)],
 )
 def test_a_problem_of_docker_keeps_from_a_backup_and_one_of_git_does_not(tmp_path, code, status):
     desk = Desk(tmp_path, BackupNode(problems=(Problem(code, "so it is"),)))

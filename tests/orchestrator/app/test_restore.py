@@ -21,7 +21,13 @@ def test_the_newest_that_no_restore_kept_is_brought_back(tmp_path):
     assert (host.status, host.stage, host.revision_after) == (Status.CHANGED, "restore", NEW)
     assert host.services == {"web": ServiceState("changed", "healthy", backup="20261126T100000Z")}
     asked = desk.node.asked[-1]
-    assert (asked.verb, asked.snapshot, asked.backup, asked.plan, asked.rollback) == ("run", NEWER.name, False, "", False)
+    assert (asked.verb, asked.snapshot, asked.backup, asked.plan, asked.rollback) == (
+        "run",
+        NEWER.name,
+        False,
+        "",
+        False,
+    )
     assert [each.name for each in asked.node.services] == ["web"]
 
 
@@ -73,9 +79,7 @@ def test_of_many_backups_an_error_names_some(tmp_path):
 def test_a_service_without_a_backup_of_its_own_is_told_how_to_have_one(tmp_path):
     host = Desk(tmp_path, BackupNode()).restore(service=BARE).hosts["alpha"]
 
-    assert host.error.hint == (
-        "add backup: {} to its service.yaml, then: saturn backup --hosts alpha --services llm"
-    )
+    assert host.error.hint == ("add backup: {} to its service.yaml, then: saturn backup --hosts alpha --services llm")
 
 
 def test_a_name_that_is_none_is_never_asked_for(tmp_path):
