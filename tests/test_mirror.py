@@ -8,7 +8,9 @@ TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "saturn_orchestrator"
 
 WITHOUT = {
+    "cli/apart.py": "see cli/wiring.py",
     "cli/attach.py": "a verb: see cli/demo.py",
+    "cli/backup.py": "a verb: see cli/demo.py",
     "cli/cancel.py": "a verb: see cli/demo.py",
     "cli/catch_up.py": "a verb: see cli/demo.py",
     "cli/demo.py": "a verb is a few lines of wiring: its command line is tried in cli/test_main.py and in e2e",
@@ -21,6 +23,7 @@ WITHOUT = {
     "cli/plan.py": "a verb: see cli/demo.py",
     "cli/prefetch.py": "a verb: see cli/demo.py",
     "cli/prospect.py": "the wiring of `saturn plan`: see cli/demo.py",
+    "cli/restore.py": "a verb: see cli/demo.py",
     "cli/rollback.py": "a verb: see cli/demo.py",
     "cli/show.py": "a verb, tried with what it reads in app/test_show.py",
     "cli/status.py": "a verb: see cli/demo.py",
@@ -50,6 +53,7 @@ WITHOUT = {
     "session/ssh/jump.py": "orchestrator/session/test_jump.py",
     "session/ssh/keys.py": "orchestrator/session/test_ssh.py and test_tailscale_ssh.py",
     "session/ssh/opening.py": "orchestrator/session/test_ssh.py and test_tailscale_ssh.py",
+    "state/backups.py": "values; their exit codes are tried in app/test_backups.py and app/test_fetch.py",
     "state/cancellation.py": "a value without behaviour",
     "state/diagnosis.py": "a value; its one property is tried in app/test_diagnose.py",
     "state/record.py": "a value without behaviour",

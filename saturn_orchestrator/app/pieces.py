@@ -120,7 +120,7 @@ def manifest_complaint(text: bytes, snapshot: SnapshotFact) -> str:
     listed = [each for each in _objects(body.get("archives")) if each.get("is_local") is not True]
     told = [(each.get("name"), each.get("size"), each.get("sha256")) for each in listed]
     known = [(each.name, each.size, each.sha256) for each in snapshot.archives if not each.is_local]
-    is_same = len(told) == len(known) and all(each in known for each in told)
+    is_same = len(told) == len(known) and all(each in told for each in known)
     return "" if is_same else "it lists other archives"
 
 

@@ -294,7 +294,8 @@ class Following:
             self._lose("run_forgotten", f"{self._host.name} does not know this run any more")
         else:
             message = f"{self._host.name} never began this run: the order did not reach it"
-            self._end(events.HostFailed(now(), "never_started", message, _again(self._request)))
+            hint = f"saturn deploy --hosts {self._host.name}"
+            self._end(events.HostFailed(now(), "never_started", message, hint))
 
     def leave(self, code: str, message: str, hint: str = "") -> None:
         """Stop watching: see events.HostLeft."""
@@ -315,19 +316,6 @@ class Following:
 def _is_for_good(error: SessionError) -> bool:
     """Whether no time heals it: another host key, or a policy that shut us out. Whoever answers is not asked twice."""
     return isinstance(error, HostKeyRejected) or error.code == "denied_by_policy"
-
-
-def _again(request: Request) -> str:
-    """The command that gives the same order once more."""
-    host = request.node.host
-    names = [service.name for service in request.node.services]
-    if request.snapshot:
-        return f"saturn restore {host} {' '.join(names)} --from {request.snapshot}"
-    return (
-        f"saturn backup --hosts {host} --services {','.join(names)}"
-        if request.backup
-        else f"saturn deploy --hosts {host}"
-    )
 
 
 def _is_answer(event: NodeEvent) -> TypeGuard[events.Hello]:

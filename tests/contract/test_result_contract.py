@@ -5,9 +5,20 @@ from __future__ import annotations
 from support.build import deferred, plan
 
 from saturn_orchestrator.errors import Unreachable
-from saturn_orchestrator.events import DeploymentFact, Facts, ImageChange, LockFact, RunFact, ServiceFact
+from saturn_orchestrator.events import (
+    BackupVerified,
+    DeploymentFact,
+    Facts,
+    ImageChange,
+    LockFact,
+    RunFact,
+    ServiceFact,
+    SnapshotFact,
+)
 from saturn_orchestrator.plan.model import Action, Change, Prospect, Step
+from saturn_orchestrator.report.backups_view import copies_document, holdings_document, inspections_document
 from saturn_orchestrator.report.documents import VERSION, no_run_document, plan_document, run_document, status_document
+from saturn_orchestrator.state.backups import Copy, Holdings, Inspection
 from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
 from saturn_orchestrator.state.outcome import outcome
 from saturn_orchestrator.state.standing import Standing
@@ -68,7 +79,7 @@ def test_run_document_has_its_keys():
     host = document["hosts"]["chelsty"]
     assert set(document) == RUN_KEYS
     assert set(host) == HOST_KEYS
-    assert set(host["services"]["mosquitto"]) == {"status", "health"}
+    assert set(host["services"]["mosquitto"]) == {"status", "health", "backup"}
     assert set(host["error"]) == {"code", "message", "hint", "stage", "service"}
 
 
@@ -124,6 +135,24 @@ def test_a_host_that_has_no_plan_has_the_same_keys():
 
     assert set(host) == PLAN_KEYS
     assert set(host["error"]) == {"code", "message", "hint"}
+
+
+def test_documents_of_backups_have_their_keys():
+    error = Unreachable("no route")
+    held = holdings_document([Holdings("alpha", (SnapshotFact("web", "n1"),)), Holdings("vps", error=error)])
+    verdict = BackupVerified(1, AT, RUN, "alpha", "web", "n1")
+    judged = inspections_document([Inspection("alpha", (verdict,)), Inspection("vps", error=error)])
+    brought = copies_document([Copy("vps", "web", error=error)])
+
+    assert {*held, *judged} == {"version", "hosts"}
+    assert {key for each in (held, judged) for host in each["hosts"].values() for key in host} == {"backups", "error"}
+    assert set(held["hosts"]["alpha"]["backups"][0]) == {
+        "service", "name", "at", "run", "revision", "reason", "size", "files",
+    }  # fmt: skip
+    assert set(judged["hosts"]["alpha"]["backups"][0]) == {"service", "name", "is_sound", "message"}
+    assert set(brought) == {"version", "copies"}
+    assert set(brought["copies"][0]) == {"host", "service", "name", "folder", "size", "left_on_node", "error"}
+    assert set(held["hosts"]["vps"]["error"]) == set(brought["copies"][0]["error"]) == {"code", "message", "hint"}
 
 
 def test_host_statuses_are_the_documented_ones():

@@ -29,6 +29,7 @@ START = "import sys; from saturn_orchestrator.cli.main import main; main(sys.arg
 def saturn(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environ = {
         "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # so that a worktree tries its own words
         "HOME": str(folder),
         "XDG_STATE_HOME": str(folder / "state"),
         "LC_ALL": "C.UTF-8",
@@ -77,6 +78,13 @@ def test_a_command_line_that_nobody_understands_is_a_usage_error(tmp_path, words
         (("deploy", "--all"), "nobody can be asked"),
         (("deploy", "--all", "--json"), "nobody can be asked"),
         (("status", "--tags", "none"), "unknown tag: none"),
+        (("backup",), "no hosts were chosen"),
+        (("backup", "--all", "--yes"), "no service of these hosts has a backup in its service.yaml"),
+        (("backup", "--all", "list"), "options stand behind the word list"),
+        (("backup", "list", "--hosts", "omega"), "unknown host: omega"),
+        (("backup", "fetch", "alpha", "web"), "unknown service: web"),
+        (("restore", "omega", "web"), "unknown host: omega"),
+        (("restore", "alpha", "web"), "unknown service: web"),
     ],
 )
 def test_what_cannot_be_obeyed_is_said_before_anything_is_touched(tmp_path, words, code):

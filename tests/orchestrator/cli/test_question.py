@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from support.build import plan
 
 from saturn_orchestrator.app.consent import Answer
-from saturn_orchestrator.cli.question import answer_in, ask, require_terminal
+from saturn_orchestrator.cli.question import answer_in, ask, question, require_terminal
 from saturn_orchestrator.errors import UsageError
+from saturn_orchestrator.plan.model import Action, Change
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,19 @@ from saturn_orchestrator.errors import UsageError
 )  # fmt: skip
 def test_only_a_clear_yes_is_a_yes(line, answer):
     assert answer_in(line) is answer
+
+
+@pytest.mark.parametrize(
+    "fields, asked",
+    [
+        ({}, "Deploy alpha? [y]es / [N]o / [d]iff / [a]ll remaining / [q]uit: "),
+        ({"restores": "r1"}, "Roll back alpha? [y]es / [N]o / [d]iff / [a]ll remaining / [q]uit: "),
+        ({"changes": (Change("web", Action.BACKUP),)}, "Back up alpha? [y]es / [N]o / [a]ll remaining / [q]uit: "),
+        ({"changes": (Change("web", Action.RESTORE),)}, "Restore web on alpha? [y]es / [N]o: "),
+    ],
+)
+def test_a_question_names_the_host_and_what_would_be_done(fields, asked):
+    assert question(plan(**fields)) == asked
 
 
 @contextmanager

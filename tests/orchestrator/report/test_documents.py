@@ -27,7 +27,7 @@ from saturn_orchestrator.tailnet.model import Path
 def test_run_document_of_success_and_failure():
     run = run_of(
         HostState(
-            "chelsty", Status.CHANGED, "complete", services={"mosquitto": ServiceState("changed", "healthy")},
+            "chelsty", Status.CHANGED, "complete", services={"mosquitto": ServiceState("changed", "healthy", "n1")},
             revision_before=OLD, revision_after=NEW, log="/l", started_at=at(2), finished_at=at(11),
         ),
         HostState("vps", Status.FAILED, error=HostError("no_python", "python3 is missing", "apt install python3")),
@@ -46,7 +46,7 @@ def test_run_document_of_success_and_failure():
                 "revision_before": OLD,
                 "revision_after": NEW,
                 "stale": False,
-                "services": {"mosquitto": {"status": "changed", "health": "healthy"}},
+                "services": {"mosquitto": {"status": "changed", "health": "healthy", "backup": "n1"}},
                 "error": None,
                 "findings": [],
                 "log": "/l",

@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import pytest
 from rich.text import Text
+from support.backup_node import snapshot
+from support.build import facts, host, service
 from support.report_values import NEW, OLD, shown
 
 from saturn_orchestrator.errors import ExecutorRefused, Unreachable
 from saturn_orchestrator.events import ImageChange, Judgement
+from saturn_orchestrator.plan.backups import backup_plan, restore_plan
 from saturn_orchestrator.plan.model import Action, Change, HostPlan, Prospect, Step
 from saturn_orchestrator.report.plan_view import diff_text, plan_text, prospects_text
+from saturn_orchestrator.topology.model import Backup
 
 
 def plan_of(**fields) -> HostPlan:
@@ -322,3 +326,44 @@ def styles_of(text: Text) -> dict[str, str]:
 
 def test_a_line_of_a_difference_is_never_broken():
     assert shown(diff_text("+" + "word " * 40), width=40) == "+" + ("word " * 40).rstrip() + "\n"
+
+
+# --- plans of runs that deploy nothing --------------------------------------------------------------------------------
+
+
+def test_a_plan_of_backups_tells_each_service_its_folders_and_what_is_down():
+    services = (
+        service("mosquitto", backup=Backup(keep=1)),
+        service("zigbee2mqtt", backup=Backup(paths=("data",), quiesce="none")),
+        service("ollama"),
+    )
+    told = facts("chelsty", revision=NEW)
+
+    assert shown(plan_text(backup_plan(host("chelsty", services=services), told)), width=120) == (
+        "chelsty  stays at 8be02d44\n"
+        "  + backup     mosquitto    config and data; down meanwhile; one is kept\n"
+        "  + backup     zigbee2mqtt  data; goes on meanwhile; the newest 5 are kept\n"
+        "  · left out, without backup in their service.yaml: ollama\n"
+        "Plan: 2 to back up. Downtime: mosquitto.\n"
+    )
+
+
+def test_a_plan_of_a_restore_tells_what_comes_and_what_stays():
+    lab = host("chelsty", services=(service("web"),))
+    backup = snapshot("20261122T161002Z", at="2026-11-22T16:10:02Z", revision=OLD)
+    plan = restore_plan(lab, facts("chelsty", revision=NEW), backup, "2026-11-23T16:10:02Z")
+
+    assert shown(plan_text(plan), width=120) == (
+        "chelsty  stays at 8be02d44\n"
+        "  < restore    web  backup 20261122T161002Z, 24 h ago, written as ordered, at 3f2a91c0\n"
+        "  · web is stopped meanwhile, and what stands now is kept as a backup of its own\n"
+        "  · .env and override on the node stay as they are\n"
+        "  ! the backup is of 3f2a91c0, and 8be02d44 is deployed: it may not suit what runs now\n"
+        "Plan: 1 to restore. Downtime: web.\n"
+    )
+
+
+def test_a_node_to_which_nothing_was_deployed_yet_is_told_so():
+    plan = backup_plan(host("chelsty", services=(service("web", backup=Backup()),)), facts("chelsty"))
+
+    assert shown(plan_text(plan)).splitlines()[0] == "chelsty  nothing is deployed yet"

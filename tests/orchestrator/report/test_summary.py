@@ -250,3 +250,51 @@ def test_a_folded_table_keeps_every_word_at_80_columns():
         "                            unchanged, 1 skipped\n"
         "vps            = unchanged  1: 1 unchanged          8be02d44  2.0 s"
     )
+
+
+# --- runs that deploy nothing -----------------------------------------------------------------------------------------
+
+
+def restored(status: Status = Status.CHANGED, **fields) -> HostState:
+    services = {"zigbee2mqtt": ServiceState("changed", "healthy", "20261126T100000Z")}
+    known = {"services": services, "revision_before": NEW, "revision_after": NEW, "finished_at": at(9)}
+    return HostState("chelsty", status, "restore", **{**known, "started_at": at(2), **fields})
+
+
+def test_a_restore_ends_with_the_way_back():
+    assert text_of(run_of(restored())).splitlines()[-2:] == [
+        "to go back to what stood before: saturn restore chelsty zigbee2mqtt --from 20261126T100000Z",
+        "1 host: 1 changed. Run 20261123T161002Z-7f3a, 7.0 s.",
+    ]
+
+
+def test_a_backup_before_a_deploy_is_no_way_back_of_its_own():
+    kept = {"web": ServiceState("changed", "healthy", "20261126T100000Z")}
+
+    assert "saturn restore" not in text_of(run_of(changed(services=kept)))
+
+
+def test_services_that_were_saved_are_counted():
+    host = unchanged()
+    row = text_of(run_of(replace(host, stage="backup", services=services("saved", "saved", "failed")))).splitlines()[1]
+
+    assert "3: 2 saved, 1 failed" in row
+
+
+@pytest.mark.parametrize(
+    ("status", "stage", "error", "help_line"),
+    [
+        (Status.FAILED, "backup", HostError("backup_no_room", "full"), "saturn backup --hosts chelsty"),
+        (Status.FAILED, "restore", HostError("backup_damaged", "cut"), "saturn backup list --hosts chelsty"),
+        (Status.FAILED, "backup", HostError("backup_no_room", "full", "df -h /opt"), "df -h /opt"),
+        (
+            Status.LOST, "restore", HostError("worker_lost", "gone", "saturn deploy --hosts chelsty --resume"),
+            "saturn backup list --hosts chelsty",
+        ),
+        (Status.CANCELLED, "backup", None, "saturn backup --hosts chelsty"),
+    ],
+)  # fmt: skip
+def test_whoever_backed_up_is_never_told_to_deploy(status, stage, error, help_line):
+    host = HostState("chelsty", status, stage, error=error, started_at=at(2), finished_at=at(9))
+
+    assert f"help: {help_line}\n" in text_of(run_of(host))

@@ -273,6 +273,19 @@ FAILED_STAGE = node_event(
             standing(text="it goes on", last_seq=1),
         ),
         (standing(noise=2), own_event(events.LinesLeftOut, count=40), standing(noise=42)),
+        (
+            standing(services={"web": ServiceState("working", "healthy")}),
+            node_event(events.BackupWritten, stage="deploy", service="web", snapshot="n1"),
+            standing(services={"web": ServiceState("working", "healthy", "n1")}, last_seq=1),
+        ),
+        (
+            standing(), node_event(events.BackupRestored, stage="restore", service="web", snapshot="n1", kept="n2"),
+            standing(services={"web": ServiceState(backup="n2")}, last_seq=1),
+        ),
+        (
+            standing(), node_event(events.BackupWritten, stage="deploy", service="web", snapshot="n1; rm -rf ~"),
+            standing(last_seq=1),
+        ),
     ],
     ids=lambda value: value.type if hasattr(value, "type") else "",
 )  # fmt: skip

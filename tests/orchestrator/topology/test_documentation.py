@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -50,6 +51,12 @@ def shown() -> set[str]:
     return written(example)
 
 
+def blocks(document: str) -> list[str]:
+    """The yaml of a document."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    return re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
 TOPOLOGY_KEYS = keys_of(TopologyEntry)
 SERVICE_KEYS = keys_of(ServiceEntry)
 
@@ -69,6 +76,17 @@ def test_service_keys_stand_in_the_sample_service():
     text = (ROOT / "inventory/services/zigbee2mqtt/service.yaml").read_text(encoding="utf-8")
     shown = {key for key in SERVICE_KEYS if not key.startswith("secrets.")}  # a vault that a newcomer does not have
     assert written(yaml.safe_load(text)) == shown
+
+
+@pytest.mark.parametrize("block", blocks("backups.md"), ids=lambda block: block.partition("\n")[0])
+def test_services_in_the_document_on_backups_may_be_taken_as_they_are(block: str):
+    assert block.startswith("# services/")
+    assert ServiceEntry.model_validate(yaml.safe_load(block)).backup
+
+
+def test_the_document_on_backups_has_the_services_that_it_recommends():
+    named = {block.partition("\n")[0].split("/")[1] for block in blocks("backups.md")}
+    assert {"homeassistant", "zigbee2mqtt", "mosquitto"} <= named
 
 
 @pytest.mark.parametrize("key", TOPOLOGY_KEYS + SERVICE_KEYS)
