@@ -218,6 +218,7 @@ def test_findings_stand_below_the_changes_and_errors_have_their_way_out():
         "    help: bind it",
         "  ~ caddy: network_host is so [network_host]",
         "  ! caddy: privileged is so [privileged]",
+        "    help: cap_add",
         "  ✘ compose_invalid is so [compose_invalid]",
         "  validate will block chelsty: 2 errors",
     ]
