@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 from saturn_node import dotenv
+from support.fleet import Fleet
 from support.homelab import FOREVER, container
 from support.world import World
 
@@ -112,26 +112,16 @@ NASTY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(NASTY))
-def test_compose_reads_what_saturn_writes(world: World, tmp_path: Path, name: str) -> None:
-    host = world.fleet.host(HOST)
-    host.write("/tmp/written.env", dotenv.assignment("V", NASTY[name]) + "\nEND=1\n")
-    host.write("/tmp/compose.yml", "services: {a: {image: x, environment: {V: '${V}', END: '${END}'}}}\n")
-    done = host.exec(
-        "docker",
-        "compose",
-        "-p",
-        "p",
-        "-f",
-        "/tmp/compose.yml",
-        "--env-file",
-        "/tmp/written.env",
-        "config",
-        "--format",
-        "json",
-    )
+def test_compose_reads_what_saturn_writes(hosts: Fleet) -> None:
+    host = hosts.host(HOST)
+    lines = "".join(dotenv.assignment(name, value) + "\n" for name, value in NASTY.items())
+    wanted = {name: f"${{{name}}}" for name in NASTY}
+    host.write("/tmp/written.env", lines)
+    host.write("/tmp/compose.yml", json.dumps({"services": {"a": {"image": "x", "environment": wanted}}}))
+    files = ("-f", "/tmp/compose.yml", "--env-file", "/tmp/written.env")
+    done = host.exec("docker", "compose", "-p", "p", *files, "config", "--format", "json")
     environment = json.loads(done.stdout)["services"]["a"]["environment"]
-    assert environment == {"V": NASTY[name].replace("$", "$$"), "END": "1"}
+    assert environment == {name: value.replace("$", "$$") for name, value in NASTY.items()}
 
 
 def test_no_process_of_saturn_has_the_secret_among_its_arguments(world: World) -> None:
