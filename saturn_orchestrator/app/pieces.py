@@ -109,7 +109,8 @@ def present_size(file: Path) -> int:
 def manifest_complaint(text: bytes, snapshot: SnapshotFact) -> str:
     """Why a manifest is not that of the backup; "" when it is. Pure.
 
-    It must tell of the very archives that the node told of before, and of no others but those that stay there.
+    It must tell of archives with the very sizes and digests that the node told of before, and of no others but those that
+    stay there. How it says the rest is the executor's own affair.
     """
     try:
         body = json.loads(text)
@@ -118,9 +119,9 @@ def manifest_complaint(text: bytes, snapshot: SnapshotFact) -> str:
     if not isinstance(body, dict) or (body.get("service"), body.get("name")) != (snapshot.service, snapshot.name):
         return "it is of another backup"
     listed = [each for each in _objects(body.get("archives")) if each.get("is_local") is not True]
-    told = [(each.get("name"), each.get("size"), each.get("sha256")) for each in listed]
-    known = [(each.name, each.size, each.sha256) for each in snapshot.archives if not each.is_local]
-    is_same = len(told) == len(known) and all(each in told for each in known)
+    told = [(each.get("size"), each.get("sha256")) for each in listed]
+    known = [(each.size, each.sha256) for each in snapshot.archives if not each.is_local]
+    is_same = len(told) == len(known) and all(told.count(each) == known.count(each) for each in known)
     return "" if is_same else "it lists other archives"
 
 

@@ -77,6 +77,9 @@ def chosen(snapshots: Sequence[SnapshotFact], service: str, wanted: str = "") ->
 def complaint(snapshot: SnapshotFact) -> str:
     """Why the files of a backup cannot be fetched as the node tells of them; "" when they can."""
     names = [each.name for each in snapshot.archives]
+    if snapshot.size and not names:
+        kept = snapshot.reason == REPLACED
+        return "a restore kept it as folders, which stay on the node" if kept else "the node tells of none of its files"
     if len(set(names)) < len(names):
         return "it has two files of one name"
     for each in snapshot.archives:

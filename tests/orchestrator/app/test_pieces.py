@@ -129,6 +129,7 @@ def entries(*changed: dict[str, object]) -> list[dict[str, object]]:
         pytest.param(body(archives=None), "it lists other archives", id="no archives"),
         pytest.param(body(archives=entries({"size": 1})), "it lists other archives", id="another size"),
         pytest.param(body(archives=entries({"sha256": ["x"]})), "it lists other archives", id="another sha"),
+        pytest.param(body(archives=entries({"name": "n"}, {"file": "m"})), "", id="names in another manner"),
         pytest.param(body(archives=entries()[:1]), "it lists other archives", id="one less"),
         pytest.param(body(archives=entries()[:1] * 2), "it lists other archives", id="one twice"),
         pytest.param(body(archives=entries() + entries()[:1]), "it lists other archives", id="one more"),

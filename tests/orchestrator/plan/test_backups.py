@@ -74,6 +74,7 @@ def test_whoever_names_none_that_is_there_is_told_which_there_are():
     [
         ((archive("data.tar.gz", b"x"), archive("config.tar.gz", b"x")), ""),
         ((archive("data.tar.gz", b"x"), archive("data.tar.gz", b"y")), "it has two files of one name"),
+        ((), "the node tells of none of its files"),
         ((archive("../data", b"x"),), "'../data' is no name of one of its files"),
         ((archive("manifest.json", b"x"),), "'manifest.json' is no name of one of its files"),
         ((archive("data.part", b"x"),), "'data.part' is no name of one of its files"),
@@ -83,6 +84,11 @@ def test_whoever_names_none_that_is_there_is_told_which_there_are():
 )
 def test_files_that_cannot_be_fetched_are_complained_of(files, why):
     assert complaint(snapshot(archives=files)) == why
+
+
+def test_what_a_restore_kept_as_folders_cannot_be_fetched():
+    assert complaint(snapshot(archives=(), reason="replaced")) == "a restore kept it as folders, which stay on the node"
+    assert complaint(snapshot(archives=(), size=0)) == ""
 
 
 # --- what a run would do ----------------------------------------------------------------------------------------------
