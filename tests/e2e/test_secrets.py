@@ -107,8 +107,8 @@ def test_a_vault_that_is_locked_fails_its_host_alone_before_it_is_touched(world:
 
 NASTY = {
     "PLAIN": "plain-1.2/x", "SPACES": "  two  words ", "HASH": "a #b", "DOLLAR": "a$HOME$$b${X}", "SINGLE": "it's",
-    "DOUBLE": 'say "so"', "BOTH": "it's \"so\"", "BACK": "a\\b\\", "LINES": "one\ntwo\n", "TAB": "a\tb", "UNICODE": "ü😀",
-    "EQUALS": "a=b==", "TICK": "`id`", "ESCAPES": "\\n\\$", "PERCENT": "%s%20",
+    "DOUBLE": 'say "so"', "BOTH": "it's \"so\"", "BACK": "a\\b\\", "LINES": "one\ntwo\n", "TAB": "a\tb",
+    "UNICODE": "ü😀", "EQUALS": "a=b==", "TICK": "`id`", "ESCAPES": "\\n\\$", "PERCENT": "%s%20",
 }  # fmt: skip
 
 
