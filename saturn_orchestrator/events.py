@@ -231,12 +231,16 @@ class HostFailed:
 
 @dataclass(frozen=True)
 class HostPlanned:
-    """The facts are known and the plan for the host stands; it waits for a person. digest: see wire.Plan."""
+    """The facts are known and the plan for the host stands; it waits for a person. digest: see wire.Plan.
+
+    task: `backup` or `restore` when nothing would be deployed.
+    """
 
     at: str
     revision_before: str
     revision_after: str
     digest: str = ""
+    task: str = ""
     type: Literal["host_planned"] = "host_planned"
 
 

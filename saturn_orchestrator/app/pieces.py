@@ -109,8 +109,8 @@ def present_size(file: Path) -> int:
 def manifest_complaint(text: bytes, snapshot: SnapshotFact) -> str:
     """Why a manifest is not that of the backup; "" when it is. Pure.
 
-    It must tell of archives with the very sizes and digests that the node told of before, and of no others but those that
-    stay there. How it says the rest is the executor's own affair.
+    It must tell of archives with the very sizes and digests that the node told of before, and of no others but those
+    that stay there. How it says the rest is the executor's own affair.
     """
     try:
         body = json.loads(text)

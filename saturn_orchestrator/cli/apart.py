@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from saturn_orchestrator.app.backup import back_up
@@ -13,6 +14,7 @@ from saturn_orchestrator.app.fetch import Wish, fetch
 from saturn_orchestrator.app.restore import restore
 from saturn_orchestrator.cli.dialling import dialled
 from saturn_orchestrator.cli.wiring import Terminal, carried_out, told
+from saturn_orchestrator.errors import Interrupted
 from saturn_orchestrator.journal import state_folder
 from saturn_orchestrator.report.backups_view import copies_document, copies_list, copies_text
 from saturn_orchestrator.report.documents import dump
@@ -45,7 +47,8 @@ def run_backup(order: Deploy, *, yes: bool, fetches: bool, as_json: bool, verbos
         code = told(state, terminal, as_json=True, extra={"copies": copies_list(copies)})
         return combined((code, *(each.exit_code for each in copies)))
 
-    return dialled(order.topology, work, announce=None)
+    with _fetching_again():
+        return dialled(order.topology, work, announce=None)
 
 
 def run_restore(order: Deploy, service: Service, wanted: str, *, yes: bool, as_json: bool, verbose: bool) -> int:
@@ -63,8 +66,19 @@ def run_restore(order: Deploy, service: Service, wanted: str, *, yes: bool, as_j
 
 def run_fetch(topology: Topology, wish: Wish, *, as_json: bool) -> int:
     """Fetch, say where the copy lies (or print the document), and return the exit code."""
-    copies = dialled(topology, lambda dial: fetched((wish,), dial))
+    with _fetching_again():
+        copies = dialled(topology, lambda dial: fetched((wish,), dial))
     return _copied(copies, as_json=as_json)
+
+
+@contextmanager
+def _fetching_again() -> Iterator[None]:
+    """Ctrl-C while something is fetched: what becomes of it. A run answers Ctrl-C by itself."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        message = "interrupted; what came of the copies stays, and fetching them again goes on from there"
+        raise Interrupted(message, hint="saturn backup fetch HOST SERVICE") from None
 
 
 async def fetched(wishes: Sequence[Wish], dial: OpenSession) -> tuple[Copy, ...]:

@@ -41,7 +41,7 @@ def question(plan: HostPlan) -> str:
     restored = [change.service for change in plan.changes if change.action is Action.RESTORE]
     if restored:
         return f"Restore {', '.join(restored)} on {plan.host}? [y]es / [N]o: "
-    if not plan.deploys:
+    if plan.task:
         return f"Back up {plan.host}? [y]es / [N]o / [a]ll remaining / [q]uit: "
     verb = "Roll back" if plan.restores else "Deploy"
     return f"{verb} {plan.host}? [y]es / [N]o / [d]iff / [a]ll remaining / [q]uit: "

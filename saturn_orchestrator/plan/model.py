@@ -128,9 +128,10 @@ class HostPlan:
         return sum(change.action is action for change in self.changes)
 
     @property
-    def deploys(self) -> bool:
-        """Whether the run is a deploy; else it writes backups, or restores one."""
-        return not any(change.action in {Action.BACKUP, Action.RESTORE} for change in self.changes)
+    def task(self) -> str:
+        """What a run does that deploys nothing: `backup` or `restore`; "" for a deploy."""
+        apart = (change.action for change in self.changes if change.action in {Action.BACKUP, Action.RESTORE})
+        return next(apart, "")
 
     @property
     def changes_anything(self) -> bool:

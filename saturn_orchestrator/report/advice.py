@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from saturn_orchestrator.state.model import HostState, Status
 
-BACKUP_STAGE, RESTORE_STAGE = "backup", "restore"
-"""The one stage of a run that deploys nothing."""
+BACKUP, RESTORE = "backup", "restore"
+"""What a run does that deploys nothing, and its one stage."""
 
 
 def next_command(host: HostState) -> str:
@@ -16,7 +16,8 @@ def next_command(host: HostState) -> str:
         return f"saturn catch-up --hosts {host.host}   # once it is back; or leave that to a timer"
     if host.status is Status.ROLLED_BACK:  # what failed is gone, so there is nothing to resume
         return f"saturn deploy --hosts {host.host}   # once it is mended"
-    if host.status is Status.LOST and host.stage in {BACKUP_STAGE, RESTORE_STAGE}:
+    task = host.task or host.stage
+    if host.status is Status.LOST and task in {BACKUP, RESTORE}:
         return f"saturn backup list --hosts {host.host}"
     if host.error and host.error.hint:
         return host.error.hint
@@ -24,10 +25,8 @@ def next_command(host: HostState) -> str:
         return host.left.hint
     if host.status in {Status.RUNNING, Status.CONFIRMED}:
         return f"saturn attach --hosts {host.host}"
-    if host.stage == BACKUP_STAGE:
-        return f"saturn backup --hosts {host.host}"
-    if host.stage == RESTORE_STAGE:
-        return f"saturn backup list --hosts {host.host}"
+    if task in {BACKUP, RESTORE}:
+        return f"saturn backup{' list' if task == RESTORE else ''} --hosts {host.host}"
     # A stage means the node began: the run can go on where it stopped.
     resumes = host.stage and host.status in {Status.FAILED, Status.LOST, Status.CANCELLED}
     return f"saturn deploy --hosts {host.host}{' --resume' if resumes else ''}"

@@ -109,7 +109,7 @@ def _diff_style(line: str) -> str:
 
 
 def _headline(plan: HostPlan) -> Text:
-    if not plan.deploys:
+    if plan.task:
         stands = (
             f"stays at {short_revision(plan.revision_before)}" if plan.revision_before else "nothing is deployed yet"
         )

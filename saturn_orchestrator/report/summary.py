@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.text import Text
 
 from saturn_orchestrator.events import Finding
-from saturn_orchestrator.report.advice import RESTORE_STAGE, next_command, place
+from saturn_orchestrator.report.advice import RESTORE, next_command, place
 from saturn_orchestrator.report.problems import problem_block, spaced
 from saturn_orchestrator.report.style import (
     counted,
@@ -68,7 +68,7 @@ def summary(run: RunState, verdict: Outcome) -> Group:
 
 def _ways_back(host: HostState) -> Iterator[Text]:
     """After a restore: the command that brings back what stood before it."""
-    if host.stage == RESTORE_STAGE:
+    if host.stage == RESTORE:
         for name, service in host.services.items():
             if service.backup:
                 words = f"saturn restore {host.host} {name} --from {service.backup}"

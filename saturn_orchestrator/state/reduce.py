@@ -71,8 +71,9 @@ def _opened(host: HostState, event: events.SessionOpened) -> HostState:
 
 def _planned(host: HostState, event: events.HostPlanned) -> HostState:
     return replace(
-        host, status=Status.PLANNED, revision_before=event.revision_before, revision_after=event.revision_before
-    )
+        host, status=Status.PLANNED, revision_before=event.revision_before, revision_after=event.revision_before,
+        task=event.task,
+    )  # fmt: skip
 
 
 def _confirmed(host: HostState, event: events.HostConfirmed) -> HostState:

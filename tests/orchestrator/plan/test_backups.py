@@ -114,7 +114,7 @@ def test_a_plan_of_backups_tells_folders_and_how_each_service_is_held_still():
     )
     assert plan.notes == ("left out, without backup in their service.yaml: llm",)
     assert (plan.revision_before, plan.revision_after, plan.digest, plan.warnings) == (NEW, NEW, "", ())
-    assert (plan.deploys, plan.changes_anything, plan.at_stake) == (False, False, frozenset())
+    assert (plan.task, plan.changes_anything, plan.at_stake) == ("backup", False, frozenset())
 
 
 def test_only_what_was_chosen_is_saved_or_said_to_be_left_out():
@@ -151,7 +151,7 @@ def test_a_plan_of_a_restore_tells_which_backup_and_what_becomes_of_the_present_
         "web is stopped meanwhile, and what stands now is kept as a backup of its own",
         ".env and override on the node stay as they are",
     )
-    assert (plan.warnings, plan.deploys) == ((), False)
+    assert (plan.warnings, plan.task, build.plan().task) == ((), "restore", "")
 
 
 @pytest.mark.parametrize(

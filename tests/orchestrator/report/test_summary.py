@@ -295,6 +295,14 @@ def test_services_that_were_saved_are_counted():
     ],
 )  # fmt: skip
 def test_whoever_backed_up_is_never_told_to_deploy(status, stage, error, help_line):
-    host = HostState("chelsty", status, stage, error=error, started_at=at(2), finished_at=at(9))
+    begun = HostState("chelsty", status, stage, error=error, started_at=at(2), finished_at=at(9))
+    planned = replace(begun, stage="", task=stage)
 
-    assert f"help: {help_line}\n" in text_of(run_of(host))
+    assert f"help: {help_line}\n" in text_of(run_of(begun))
+    assert f"help: {help_line}\n" in text_of(run_of(planned))
+
+
+def test_whoever_declined_a_backup_is_told_how_to_have_it_after_all():
+    host = HostState("chelsty", Status.DECLINED, task="backup", started_at=at(2), finished_at=at(9))
+
+    assert "help: saturn backup --hosts chelsty\n" in text_of(run_of(host))

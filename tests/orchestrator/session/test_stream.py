@@ -14,9 +14,10 @@ from support import build
 from support.build import RUN, facts, node_event
 
 from saturn_orchestrator import events
-from saturn_orchestrator.errors import ExecutorRefused, SaturnError, SessionLost
+from saturn_orchestrator.errors import ExecutorRefused, SaturnError, SessionError, SessionLost
 from saturn_orchestrator.events import Line, LogLine, Malformed, Request
 from saturn_orchestrator.plan.order import node_order
+from saturn_orchestrator.session import stream
 from saturn_orchestrator.session.payload import Payload
 from saturn_orchestrator.session.stream import Conversation, Framer
 
@@ -287,3 +288,20 @@ def test_close_hangs_up():
     asyncio.run(Conversation("alpha", channel, SHIPPED).close())
 
     assert channel.is_closed
+
+
+@pytest.mark.parametrize("verb, is_cut", [("facts", True), ("fetch", False)])
+def test_only_an_answer_that_brings_a_file_may_be_longer_than_any_other(monkeypatch, verb, is_cut):
+    monkeypatch.setattr(stream, "MAX_ANSWER", 1000)
+    channel = MemoryChannel([b"[SATURN] have\n", *[b"x" * 99 + b"\n"] * 20, b"[SATURN] end\n"])
+
+    async def story() -> int:
+        conversation = Conversation("alpha", channel, SHIPPED)
+        return len([line async for line in conversation.ask(replace(ASKED, verb=verb))])
+
+    if is_cut:
+        with pytest.raises(SessionError) as caught:
+            asyncio.run(story())
+        assert caught.value.code == "flood"
+    else:
+        assert asyncio.run(story()) == 20
