@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from saturn_node import dotenv
 from support.fleet import Fleet
 from support.homelab import FOREVER, container
@@ -20,8 +21,9 @@ def give_broker_a_password(world: World, command: list[str], script: str = FOREV
     """Push a broker whose password comes from a command on SATURN, and who prints it."""
     world.homelab.write_service(
         "broker",
-        {"broker": container(f'echo "password is $PASSWORD" >&2; {script}', environment={"PASSWORD": "${PASSWORD}"})},
+        {"broker": container(f'echo "password is $$PASSWORD" >&2; {script}', environment={"PASSWORD": "${PASSWORD}"})},
         required_env=["PASSWORD"],
+        healthcheck={"timeout_s": 5, "interval_s": 1},
         secrets={"command": command},
     )
     world.push("a broker with a password")
@@ -74,6 +76,7 @@ def test_a_vault_on_saturn_fills_the_env_and_nothing_else_knows_it(world: World)
         assert is_in((run.out + run.err).encode()) == []
 
 
+@pytest.mark.timeout(300)
 def test_a_failure_that_prints_the_secret_shows_it_nowhere(world: World) -> None:
     give_broker_a_password(world, vault(world), "exit 3")
 
