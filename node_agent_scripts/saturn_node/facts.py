@@ -155,11 +155,12 @@ def _service(paths: Paths, service: ServiceOrder, containers: Sequence[Container
 
 def _half_done(paths: Paths, service: str) -> tuple[str, ...]:
     """What a worker that was killed left of a backup or a restore; the next one ends it."""
-    if os.path.exists(paths.restoring(service)):
+    is_restoring, is_held = os.path.exists(paths.restoring(service)), os.path.exists(paths.quiesced(service))
+    if not (is_restoring or is_held) or lock.holder(paths):  # else a run is just about it
+        return ()
+    if is_restoring:
         return ("a restore of it did not end; the next run ends it",)
-    if os.path.exists(paths.quiesced(service)):
-        return ("it was held still for a backup that did not end; the next run starts it again",)
-    return ()
+    return ("it was held still for a backup that did not end; the next run starts it again",)
 
 
 def service_state(containers: Sequence[Container]) -> str:
