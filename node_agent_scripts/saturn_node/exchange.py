@@ -5,7 +5,6 @@ Python has no name for the call. Each step leaves either tree whole; `settle` en
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 
@@ -52,6 +51,8 @@ def settle(folder: str, other: str, wanted: int) -> None:
 
 def _exchanged(folder: str, other: str) -> bool:
     """Whether kernel and file system know the one step."""
+    import ctypes  # 8 ms, for what is seldom done
+
     libc = ctypes.CDLL(None, use_errno=True)
     names = (_AT_FDCWD, os.fsencode(folder), _AT_FDCWD, os.fsencode(other), _EXCHANGE)
     call = getattr(libc, "renameat2", None)
