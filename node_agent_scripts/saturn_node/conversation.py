@@ -58,6 +58,8 @@ REQUEST_MAX = 1024 * 1024
 PART = 16 * 1024
 BACKUP_PIECE = 36 * 1024
 """Bytes of a backup in one event: in base64 it stays below what a reader takes for one line."""
+BACKUPS_TOLD = 25
+"""Backups in one event, each with four archives at most: far below what a reader takes for one line."""
 SIGN_EVERY_S = 5.0
 DIAGNOSTICS_MAX = 2 * 1024 * 1024
 PAYLOADS_KEPT = 3
@@ -388,7 +390,8 @@ def _backups(request: Request, _reader: LineReader, executor: Executor) -> None:
     paths = Paths(request.node.root)
     found = tuple(fact for each in request.node.services for fact in backup.known(paths, each.name))
     sink = _greet(request, executor)
-    sink.send(Backups, snapshots=found)
+    for start in range(0, max(len(found), 1), BACKUPS_TOLD):
+        sink.send(Backups, snapshots=found[start : start + BACKUPS_TOLD])
     sink.send(Goodbye, outcome="success")
 
 
