@@ -15,11 +15,10 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
-from saturn_orchestrator import events
 from saturn_orchestrator.app.pieces import Pieces, is_whole, make_private, manifest_complaint, present_size
 from saturn_orchestrator.app.restore import meant
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost
-from saturn_orchestrator.events import ArchiveFact, Request, SnapshotFact
+from saturn_orchestrator.events import ArchiveFact, BackupPart, Request, SnapshotFact
 from saturn_orchestrator.plan.backups import MANIFEST, chosen, complaint
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.backups import answered, gather_backups
@@ -195,9 +194,7 @@ class _Fetching:
             verb="fetch", run=new_run_id(), node=node_order(wish.host, frozenset({wish.service.name})),
             snapshot=snapshot.name, file=file, offset=pieces.size,
         )  # fmt: skip
-        async for event in answered(wish.host, session, request):
-            if not isinstance(event, events.BackupPart):
-                continue
+        async for event in answered(wish.host, session, request, BackupPart):
             meant = (event.service, event.snapshot, event.file) == (wish.service.name, snapshot.name, file)
             why = pieces.add(event.offset, event.data) if meant else "a piece is of another file"
             if why:

@@ -76,10 +76,10 @@ class ServiceState:
 class HostState:
     """Everything a run knows of one host.
 
-    task: `backup` or `restore` when its plan was to deploy nothing. left: why nobody watches it here any more, though it has no end. link_lost_at: since when the line is away, "" while
+    left: why nobody watches it here any more, though it has no end. link_lost_at: since when the line is away, "" while
     it stands. digest: of the plan that was confirmed. duration_s: as the node measured it, since the two clocks may
     differ. last_seq: of the node's events. surplus: how many events did not fit and were kept out. noise: how many
-    lines were no events at all.
+    lines were no events at all. task: `backup` or `restore` when its plan was to deploy nothing.
     """
 
     host: str
