@@ -46,9 +46,9 @@ Progress = Callable[[str, str, int, int], None]
 
 @dataclass(frozen=True)
 class Wish:
-    """A backup that shall be brought home. wanted: the beginning of its name, "" for the newest.
+    """A backup that shall be brought home. folder: where a folder of its name will hold it.
 
-    folder: where a folder of its name will hold it.
+    wanted: the beginning of its name, "" for the newest that no restore kept.
     """
 
     host: Host
@@ -94,6 +94,7 @@ class _Fetching:
         self._open_session = open_session
         self._progress = progress
         self._session: Session | None = None
+        self._was_reached = False
         self._breaks = 0
         self._total = 0
         self._done = 0
@@ -213,7 +214,7 @@ class _Fetching:
         tries = AsyncRetrying(
             stop=self._is_enough,
             wait=wait_random_exponential(multiplier=PAUSE_S, max=PAUSE_MAX_S),
-            retry=retry_if_exception(_is_worth_another_line),
+            retry=retry_if_exception(self._is_worth_another_line),
             reraise=True,
         )
         async for attempt in tries:
@@ -221,16 +222,19 @@ class _Fetching:
                 try:
                     if self._session is None:
                         self._session = await connect(self._wish.host, self._open_session)
+                        self._was_reached = True
                     return await ask(self._session)
                 except SessionError:
                     await self.close()
                     raise
         raise AssertionError("tenacity either returns or raises")
 
+    def _is_worth_another_line(self, error: BaseException) -> bool:
+        """A host that was never reached is as good as away; one that was may be back in a moment."""
+        if not isinstance(error, SessionError):
+            return False
+        return error.code == SessionLost.code or (error.retryable and self._was_reached)
+
     def _is_enough(self, _: RetryCallState) -> bool:
         self._breaks += 1
         return self._breaks > BREAKS
-
-
-def _is_worth_another_line(error: BaseException) -> bool:
-    return isinstance(error, SessionError) and (error.retryable or error.code == SessionLost.code)
