@@ -32,9 +32,9 @@ def with_backups(hosts: Sequence[Host], services: frozenset[str] | None) -> tupl
     bare = sorted((services or frozenset()) - saved)
     if bare or not saved:
         names = ", ".join(bare) if bare else "no service of these hosts"
-        has = "have" if len(bare) > 1 else "has"
+        lack = "have no backup in their" if len(bare) > 1 else "has no backup in its" if bare else "has a backup in its"
         raise UsageError(
-            f"{names} {has} {'no backup' if bare else 'a backup'} in its service.yaml",
+            f"{names} {lack} service.yaml",
             code="no_backup_order",
             hint="add to service.yaml: backup: {paths: [config, data], quiesce: stop, keep: 5}",
         )

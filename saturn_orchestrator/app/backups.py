@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from saturn_orchestrator.errors import SessionError
+from saturn_orchestrator.events import BackupVerified, SnapshotFact, now
 from saturn_orchestrator.rollout.backups import gather_backups, gather_verdicts
 from saturn_orchestrator.rollout.survey import connect
 from saturn_orchestrator.session.base import OpenSession
@@ -46,8 +47,22 @@ async def _inspected(host: Host, open_session: OpenSession, services: frozenset[
     except SessionError as error:
         return Inspection(host.name, error=error)
     try:
-        return Inspection(host.name, await gather_verdicts(host, session, services))
+        listed = await gather_backups(host, session, services)
+        return Inspection(host.name, judged(host, listed, await gather_verdicts(host, session, services)))
     except SessionError as error:
         return Inspection(host.name, error=error)
     finally:
         await session.close()
+
+
+def judged(
+    host: Host, listed: Sequence[SnapshotFact], verdicts: Sequence[BackupVerified]
+) -> tuple[BackupVerified, ...]:
+    """The verdicts, and one more on each backup of which the node said nothing: silence is no soundness."""
+    known = {(each.service, each.snapshot) for each in verdicts}
+    silence = "the node did not say whether it is sound"
+    unsaid = (each for each in listed if (each.service, each.name) not in known)
+    return (
+        *verdicts,
+        *(BackupVerified(0, now(), "", host.name, each.service, each.name, False, silence) for each in unsaid),
+    )

@@ -15,11 +15,10 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
-from saturn_orchestrator import events
 from saturn_orchestrator.app.pieces import Pieces, is_whole, make_private, manifest_complaint, present_size
 from saturn_orchestrator.app.restore import meant
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost
-from saturn_orchestrator.events import ArchiveFact, Request, SnapshotFact
+from saturn_orchestrator.events import ArchiveFact, BackupPart, Request, SnapshotFact
 from saturn_orchestrator.plan.backups import MANIFEST, chosen, complaint
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.backups import answered, gather_backups
@@ -47,9 +46,9 @@ Progress = Callable[[str, str, int, int], None]
 
 @dataclass(frozen=True)
 class Wish:
-    """A backup that shall be brought home. wanted: the beginning of its name, "" for the newest.
+    """A backup that shall be brought home. folder: where a folder of its name will hold it.
 
-    folder: where a folder of its name will hold it.
+    wanted: the beginning of its name, "" for the newest that no restore kept.
     """
 
     host: Host
@@ -95,6 +94,7 @@ class _Fetching:
         self._open_session = open_session
         self._progress = progress
         self._session: Session | None = None
+        self._was_reached = False
         self._breaks = 0
         self._total = 0
         self._done = 0
@@ -195,9 +195,7 @@ class _Fetching:
             verb="fetch", run=new_run_id(), node=node_order(wish.host, frozenset({wish.service.name})),
             snapshot=snapshot.name, file=file, offset=pieces.size,
         )  # fmt: skip
-        async for event in answered(wish.host, session, request):
-            if not isinstance(event, events.BackupPart):
-                continue
+        async for event in answered(wish.host, session, request, BackupPart):
             meant = (event.service, event.snapshot, event.file) == (wish.service.name, snapshot.name, file)
             why = pieces.add(event.offset, event.data) if meant else "a piece is of another file"
             if why:
@@ -216,7 +214,7 @@ class _Fetching:
         tries = AsyncRetrying(
             stop=self._is_enough,
             wait=wait_random_exponential(multiplier=PAUSE_S, max=PAUSE_MAX_S),
-            retry=retry_if_exception(_is_worth_another_line),
+            retry=retry_if_exception(self._is_worth_another_line),
             reraise=True,
         )
         async for attempt in tries:
@@ -224,16 +222,19 @@ class _Fetching:
                 try:
                     if self._session is None:
                         self._session = await connect(self._wish.host, self._open_session)
+                        self._was_reached = True
                     return await ask(self._session)
                 except SessionError:
                     await self.close()
                     raise
         raise AssertionError("tenacity either returns or raises")
 
+    def _is_worth_another_line(self, error: BaseException) -> bool:
+        """A host that was never reached is as good as away; one that was may be back in a moment."""
+        if not isinstance(error, SessionError):
+            return False
+        return error.code == SessionLost.code or (error.retryable and self._was_reached)
+
     def _is_enough(self, _: RetryCallState) -> bool:
         self._breaks += 1
         return self._breaks > BREAKS
-
-
-def _is_worth_another_line(error: BaseException) -> bool:
-    return isinstance(error, SessionError) and (error.retryable or error.code == SessionLost.code)

@@ -36,7 +36,7 @@ class Pieces:
         self._descriptor = -1
 
     def __enter__(self) -> Self:
-        """Raises OSError; of another saturn that writes the same file BlockingIOError."""
+        """Raises OSError, among them BlockingIOError while another saturn writes the same file."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(self.file, flags, 0o600)
         try:
@@ -46,6 +46,9 @@ class Pieces:
             if self._anew or self.size > self._limit:
                 os.ftruncate(self._descriptor, 0)
                 self.size = 0
+        except BlockingIOError as error:
+            os.close(self._descriptor)
+            raise BlockingIOError(error.errno, "another saturn is fetching it", str(self.file)) from error
         except OSError:
             os.close(self._descriptor)
             raise

@@ -32,9 +32,16 @@ def copies_folder(host: Host, service: Service) -> Path:
     return state_folder(os.environ) / "backups" / host.name / service.name
 
 
-def run_backup(order: Deploy, *, yes: bool, fetches: bool, as_json: bool, verbose: bool) -> int:
-    """Write backups, print the summary (or the document), fetch what was written if so ordered; the exit code."""
+def run_backup(
+    order: Deploy, left_out: Sequence[str], *, yes: bool, fetches: bool, as_json: bool, verbose: bool
+) -> int:
+    """Write backups, print the summary (or the document), fetch what was written if so ordered; the exit code.
+
+    left_out: hosts that were chosen and have nothing to back up.
+    """
     terminal = Terminal.of(verbose=verbose)
+    if left_out:
+        terminal.say(f"left out, with no backup in any service.yaml there: {', '.join(left_out)}")
 
     async def work(dial: OpenSession) -> int:
         state = await carried_out(lambda ports: back_up(order, ports), order, terminal, dial, asks=not yes)

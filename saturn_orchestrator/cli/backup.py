@@ -60,11 +60,9 @@ def command(
     hosts, others = with_backups(hosts, chosen)
     if not yes:
         require_terminal()
-    for name in others:
-        click.echo(f"note: {name} is left out: no service there has backup in its service.yaml", err=True)
     scope = Scope(chosen, backup=True)
     order = Deploy(topology, hosts, person(), machine(), scope, link_patience_s=link_patience_s)
-    return run_backup(order, yes=yes, fetches=fetches, as_json=as_json, verbose=ctx.obj["verbose"])
+    return run_backup(order, others, yes=yes, fetches=fetches, as_json=as_json, verbose=ctx.obj["verbose"])
 
 
 def _asking(word: str, text: str) -> Callable[[Callable[..., Any]], click.Command]:

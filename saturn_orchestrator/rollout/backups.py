@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import TypeVar
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionLost
@@ -18,26 +19,28 @@ PATIENCE_S = 90
 """How long a node may say nothing. One that reads a large backup to its end gives a sign of life meanwhile."""
 
 MAX_NOISE = 1000
-"""Lines of one answer that are no events of it; a node beyond it is not listened to any more."""
+"""Lines of one answer that nobody asked for; a node beyond it is not listened to any more."""
+
+E = TypeVar("E", bound=NodeEvent)
 
 
-async def answered(host: Host, session: Session, request: Request) -> AsyncIterator[NodeEvent]:
-    """The events of an answer but for signs of life, each of which lets the patience begin again.
+async def answered(host: Host, session: Session, request: Request, wanted: type[E]) -> AsyncIterator[E]:
+    """The events of one kind in an answer. Its patience begins again with every line, signs of life among them.
 
     Raises:
-        SessionError: the executor refused, fell silent, said much that is no event, or the line broke.
+        SessionError: the executor refused, fell silent, said too much of another kind, or the line broke.
     """
     lines = session.ask(request)
     noise = 0
     while (line := await _next(host, lines)) is not None:
         if isinstance(line, events.Refused):
             raise ExecutorRefused(line.message, code=line.code, hint=line.hint)
-        if isinstance(line, events.LogLine | events.Malformed | events.UnknownEvent):
+        if isinstance(line, wanted):
+            yield line
+        elif not isinstance(line, events.Heartbeat):
             noise += 1
             if noise > MAX_NOISE:
-                raise ExecutorRefused(f"{host.name} sent more than {MAX_NOISE} lines of no event", code="flood")
-        elif not isinstance(line, events.Heartbeat):
-            yield line
+                raise ExecutorRefused(f"{host.name} sent more than {MAX_NOISE} lines of another kind", code="flood")
 
 
 async def _next(host: Host, lines: AsyncIterator[Line]) -> Line | None:
@@ -60,10 +63,10 @@ async def gather_backups(
     order = node_order(host, services)
     found: list[SnapshotFact] = []
     is_told = False
-    async for event in answered(host, session, Request(verb="backups", run=new_run_id(), node=order)):
-        if isinstance(event, events.Backups):
-            is_told = True
-            found += event.snapshots
+    request = Request(verb="backups", run=new_run_id(), node=order)
+    async for event in answered(host, session, request, events.Backups):
+        is_told = True
+        found += event.snapshots
     if not is_told:
         raise SessionLost(
             f"{host.name} answered without backups", code="backups_missing", hint=f"saturn status --hosts {host.name}"
@@ -82,7 +85,8 @@ async def gather_verdicts(
     order = node_order(host, services)
     asked = {each.name for each in order.services}
     found: dict[tuple[str, str], BackupVerified] = {}
-    async for event in answered(host, session, Request(verb="verify", run=new_run_id(), node=order)):
-        if isinstance(event, events.BackupVerified) and event.service in asked and is_plain(event.snapshot):
+    request = Request(verb="verify", run=new_run_id(), node=order)
+    async for event in answered(host, session, request, BackupVerified):
+        if event.service in asked and is_plain(event.snapshot):
             found[event.service, event.snapshot] = event
     return tuple(found.values())

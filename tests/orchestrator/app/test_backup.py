@@ -20,6 +20,7 @@ def test_a_backup_is_asked_about_ordered_and_followed_without_git(tmp_path):
 
     host = run.hosts["alpha"]
     assert (run.revision, host.status, host.revision_after, host.stage) == ("", Status.UNCHANGED, NEW, "backup")
+    assert host.task == "backup"
     assert host.services == {"web": ServiceState("saved", backup=NAME)}
     assert [each.verb for each in desk.node.asked] == ["facts", "run"]
     asked = desk.node.asked[-1]
@@ -91,6 +92,7 @@ def test_hosts_without_a_backup_are_named_and_left_out():
     [
         ((BETA,), None, "no service of these hosts has a backup in its service.yaml"),
         ((ALPHA,), frozenset({"llm"}), "llm has no backup in its service.yaml"),
+        ((ALPHA,), frozenset({"llm", "db"}), "db, llm have no backup in their service.yaml"),
         ((ALPHA,), frozenset({"llm", "web"}), "llm has no backup in its service.yaml"),
     ],
 )

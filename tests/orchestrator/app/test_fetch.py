@@ -12,13 +12,15 @@ from support.fake_session import FakeDoor
 
 from saturn_orchestrator.app import fetch as use_case
 from saturn_orchestrator.app.fetch import Wish, fetch
+from saturn_orchestrator.app.pieces import Pieces
 from saturn_orchestrator.errors import Unreachable
 from saturn_orchestrator.events import BackupPart
+from saturn_orchestrator.rollout.survey import ATTEMPTS
 from saturn_orchestrator.session.base import OpenSession
 from saturn_orchestrator.state.backups import Copy
 
 WHOLE = sum(map(len, CONTENT.values()))
-HOST, SERVICE = build.host(connect_timeout_s=0.2), build.service()
+HOST, SERVICE = build.host(connect_timeout_s=5), build.service()
 
 
 @pytest.fixture(autouse=True)
@@ -239,6 +241,28 @@ def test_a_host_that_is_away_costs_the_others_no_copy(tmp_path):
     copies = asyncio.run(fetch(wishes, door, lambda *_: None))
 
     assert [(each.host, each.exit_code) for each in copies] == [("beta", 3), ("alpha", 0)]
+    assert len(away.opened) <= ATTEMPTS
+
+
+def test_a_host_that_was_reached_is_tried_again_though_it_is_away_for_a_moment(tmp_path):
+    node = BackupNode(snapshot(), breaks=(1,), piece=3000)
+    troubles = [None, *[Unreachable("no route")] * ATTEMPTS]
+
+    async def door(host, tell):
+        trouble = troubles.pop(0) if troubles else None
+        if trouble:
+            raise trouble
+        return await node(host, tell)
+
+    assert (fetched(tmp_path, door).error, troubles) == (None, [])
+
+
+def test_two_at_once_do_not_mix_their_bytes(tmp_path):
+    (tmp_path / NAME).mkdir()
+    with Pieces(tmp_path / NAME / "config.tar.gz", 100):
+        copy = fetched(tmp_path, BackupNode(snapshot()))
+
+    assert (copy.error.code, "another saturn is fetching it" in copy.error.message) == ("copy_failed", True)
 
 
 def test_the_services_of_a_host_come_one_after_another_over_lines_of_their_own(tmp_path):

@@ -84,6 +84,15 @@ def test_a_node_that_talks_without_end_is_not_listened_to(monkeypatch):
     assert caught.value.code == "flood"
 
 
+def test_events_that_nobody_asked_for_are_noise_too(monkeypatch):
+    monkeypatch.setattr(rim, "MAX_NOISE", 3)
+
+    with pytest.raises(ExecutorRefused) as caught:
+        backups(*[node_event(events.Hello)] * 4, node_event(events.Backups))
+
+    assert caught.value.code == "flood"
+
+
 def test_verdicts_are_those_of_the_services_that_were_asked_for():
     told = [verdict(is_sound=True), verdict("../n2"), verdict("n3", "other"), verdict("n4", message="cut")]
 
