@@ -26,6 +26,7 @@ MAX_BYTES = 64 * 1024
 WORDS_MAX = 300
 """Characters of a command's complaint that a person is shown."""
 
+_END_S = 2.0
 _NAME = "{name}"
 
 
@@ -126,11 +127,20 @@ async def _run(argv: tuple[str, ...], folder: Path, timeout_s: float) -> bytes:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        await _drained(process)
     if status or len(out) > MAX_BYTES:
         why = f"it ended with status {status}" if status else f"it printed more than {MAX_BYTES >> 10} kB"
         last = neutral(words.decode("utf-8", "replace").strip().rpartition("\n")[2])[:WORDS_MAX]
         raise _unavailable(shlex.join(argv), f"{why}{f': {last}' if last else ''}")
     return out
+
+
+async def _drained(process: asyncio.subprocess.Process) -> None:
+    """Wait for the end of a process that was ended, and of its pipes; not for one that left its group with them."""
+    streams = [stream for stream in (process.stdout, process.stderr) if stream]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_END_S):
+            await asyncio.gather(process.wait(), *(_bounded(stream) for stream in streams))
 
 
 async def _bounded(stream: asyncio.StreamReader) -> bytes:

@@ -40,7 +40,7 @@ def test_finding_names_its_place_and_a_way_out():
         "error",
         "docker-compose.yml",
         "services.web.ports[0]",
-        'publish it as "127.0.0.1:PORT:PORT" or on an address of the LAN',
+        'publish it as "127.0.0.1:80:80", or on an address of the LAN',
     )
 
 

@@ -87,7 +87,7 @@ class _Conversation:
         self._host = host
         self.peer: Peer | None = None
 
-    async def ask(self, request: Request, bundle: bytes = b"") -> AsyncIterator[Line]:
+    async def ask(self, request: Request, bundle: bytes = b"", secrets: bytes = b"") -> AsyncIterator[Line]:
         self._node.asked.append(request)
         yield self._event(request, events.Hello, launch="answer")
         for line in getattr(self, f"_{request.verb}")(request):
