@@ -1,7 +1,8 @@
 """Holding the containers of a service still while its files are copied, and letting them go again whatever happens.
 
 What was done is written down first, so that the next worker undoes what a killed one left. Against a power cut docker
-itself helps: it does not start a container again that was stopped by hand, unless its policy is `always`.
+itself helps: it starts a container again that was stopped by hand when its policy is `always`. For a backup that is
+what is wanted, whatever the policy was; for a restore, which swaps the folders below a service, it must not happen.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ from .state import Paths
 from .wire import NodeOrder
 
 _LIMIT_S = 120.0
-_FRAGILE = "unless-stopped"
+_STAYING = ("unless-stopped", "always")
+BACK_AFTER_A_POWER_CUT, DOWN_AFTER_A_POWER_CUT = "always", "no"
 
 
 @contextmanager
-def still(order: NodeOrder, paths: Paths, service: str, how: str) -> Iterator[None]:
+def still(
+    order: NodeOrder, paths: Paths, service: str, how: str, meanwhile: str = BACK_AFTER_A_POWER_CUT
+) -> Iterator[None]:
     """The containers of the service that run now are held still while this lasts. how: stop | pause | none.
+
+    meanwhile: the restart policy of those that stay up, for as long as they are stopped.
 
     Raises:
         NodeError: they could not be held still (they run again then), or backup_left_stopped: not let go again.
@@ -32,17 +38,17 @@ def still(order: NodeOrder, paths: Paths, service: str, how: str) -> Iterator[No
     record = {"how": how, "containers": {each.id: each.policy for each in running}}
     state.write_json(paths.quiesced(service), record, 0o600)
     try:
-        _hold(order, service, how, running)
+        _hold(order, service, how, running, meanwhile)
         yield
     finally:
         with proc.past_interruption():
             let_go(order, paths, service)
 
 
-def _hold(order: NodeOrder, service: str, how: str, running: Sequence[Container]) -> None:
-    fragile = [each.id for each in running if each.policy == _FRAGILE]
-    if how == "stop" and fragile:
-        _docker(order, "update", "--restart", "always", *fragile)
+def _hold(order: NodeOrder, service: str, how: str, running: Sequence[Container], meanwhile: str) -> None:
+    staying = [each.id for each in running if each.policy in _STAYING and each.policy != meanwhile]
+    if how == "stop" and staying:
+        _docker(order, "update", "--restart", meanwhile, *staying)
     finished = _docker(order, how, *(each.id for each in running))
     if not finished.ok:
         message = f"{service} could not be held still: {finished.last_line}"
@@ -76,9 +82,10 @@ def _started(order: NodeOrder, service: str, how: str, policies: Mapping[str, An
             message = f"{service} was held still for a backup, and does not start again: {finished.last_line}"
             hint = f"docker {verb} {' '.join(each[:12] for each in chosen)}"
             raise compose.failure(finished, "backup_left_stopped", message, hint, service)
-    fragile = [each for each in ids if policies[each] == _FRAGILE]
-    if how == "stop" and fragile:
-        _docker(order, "update", "--restart", _FRAGILE, *fragile)
+    for policy in _STAYING if how == "stop" else ():
+        changed = [each for each in ids if policies[each] == policy != present[each].policy]
+        if changed:
+            _docker(order, "update", "--restart", policy, *changed)
 
 
 def _docker(order: NodeOrder, *words: str) -> proc.Finished:

@@ -136,7 +136,8 @@ def _swapped(task: Task, service: ServiceOrder, fact: SnapshotFact, incoming: Ma
         "keep": (service.backup or BackupOrder()).keep,
     }
     task.check_cancelled()
-    with quiesce.still(task.order, paths, service.name, "stop"), proc.past_interruption():
+    down = quiesce.DOWN_AFTER_A_POWER_CUT
+    with quiesce.still(task.order, paths, service.name, "stop", down), proc.past_interruption():
         state.write_json(paths.restoring(service.name), record, 0o600)
         _settled(paths, service.name, record)
     return kept

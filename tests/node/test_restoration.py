@@ -81,6 +81,16 @@ def test_a_restore_is_a_run_of_its_own_and_keeps_what_it_replaced(tmp_path):
     assert (facts[kept]["reason"], facts[kept]["revision"]) == ("replaced", revision)
 
 
+def test_docker_would_not_start_the_service_in_the_middle_of_a_swap(tmp_path):
+    node, _, name = saved(tmp_path, restart="always")
+    node.control(start_fails=["web"])
+    restore(node, name)
+    assert policies(node) == [("exited", "no")]
+    node.control()
+    restore(node, name, "s2")
+    assert policies(node) == [("running", "always")]
+
+
 def test_what_a_restore_replaced_can_be_restored(tmp_path):
     node, _, name = saved(tmp_path)
     kept = one(restore(node, name), "backup_restored")["kept"]
