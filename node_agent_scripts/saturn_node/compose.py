@@ -17,6 +17,7 @@ from .wire import NodeOrder, ServiceOrder
 
 ASK_TIMEOUT_S = 60.0
 PULL_IDLE_S = 600.0
+ASSUMED = "comes-with-the-run"
 
 _FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
 _PROJECT_LABEL = "com.docker.compose.project"
@@ -27,13 +28,17 @@ _DOWN = re.compile(
 
 
 class Project(NamedTuple):
-    """A service as compose sees it. folder and files are absolute; env_file is "" when the node has none."""
+    """A service as compose sees it. folder and files are absolute; env_file is "" when the node has none.
+
+    assumed: names that have no value yet and will have one when the project is brought up; compose is given a stand-in.
+    """
 
     name: str
     folder: str
     files: tuple[str, ...]
     env_file: str
     command: tuple[str, ...]
+    assumed: tuple[str, ...] = ()
 
     def argv(self, *arguments: str) -> tuple[str, ...]:
         """A compose command line for this project, to be run in its folder."""
@@ -225,7 +230,7 @@ def containers(order: NodeOrder, project: str = "") -> tuple[Container, ...]:
 
 
 _Stamp = Tuple[str, int, int]
-_known: dict[tuple[tuple[str, ...], tuple[_Stamp, ...]], dict[str, Any]] = {}
+_known: dict[tuple[tuple[str, ...], tuple[str, ...], tuple[_Stamp, ...]], dict[str, Any]] = {}
 """What compose resolved in this process, by its command and the stamps of its files: it takes a Pi half a second."""
 
 
@@ -239,7 +244,7 @@ def resolved(project: Project) -> dict[str, Any]:
 
     Asked once for the same files; not to be changed by the caller.
     """
-    key = (project.argv(), tuple(_stamp(path) for path in (*project.files, project.env_file) if path))
+    key = (project.argv(), project.assumed, tuple(_stamp(path) for path in (*project.files, project.env_file) if path))
     if key not in _known:
         _known[key] = _resolved(project)
     return _known[key]
@@ -255,7 +260,8 @@ def _stamp(path: str) -> _Stamp:
 
 
 def _resolved(project: Project) -> dict[str, Any]:
-    finished = proc.run(project.argv("config", "--format", "json"), cwd=project.folder, timeout_s=ASK_TIMEOUT_S)
+    argv, env = project.argv("config", "--format", "json"), dict.fromkeys(project.assumed, ASSUMED)
+    finished = proc.run(argv, cwd=project.folder, env=env, timeout_s=ASK_TIMEOUT_S)
     try:
         if finished.ok:
             config = json.loads(finished.stdout)

@@ -57,6 +57,8 @@ def definition(order: NodeOrder, service: ServiceOrder) -> policy.Definition:
     )
     if not found.compose_file:
         return found
+    # What SATURN brings with the run is not there when the plan is made, and `${NAME:?}` would refuse the files.
+    project = project._replace(assumed=tuple(name for name in service.provided if not found.env.get(name)))
     try:
         return _looked_up(found._replace(config=compose.resolved(project)), paths)
     except NodeError as error:

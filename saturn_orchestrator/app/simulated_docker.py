@@ -321,7 +321,8 @@ def compose(memory: Docker, arguments: Sequence[str]) -> str:
     place = option(arguments[:verb_at], "--project-directory", str(Path(files[0]).parent))
     config: dict[str, Any] = {}
     if verb in _READERS:
-        config = resolved(project, files, environment(option(arguments[:verb_at], "--env-file")), Path(place))
+        env = {**environment(option(arguments[:verb_at], "--env-file")), **os.environ}
+        config = resolved(project, files, env, Path(place))
     if verb == "config":
         return json.dumps(config)
     memory.require_daemon()

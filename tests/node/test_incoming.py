@@ -85,9 +85,11 @@ def test_another_value_recreates_the_service(tmp_path):
 
 def test_a_name_that_is_brought_is_missing_in_no_plan(tmp_path):
     node, revision = ordered(tmp_path)
+    node.deploy("r0", revision, prefetch=True)  # the node has the commit, and nothing was brought up
     facts, plan = node.ask(node.request("plan", "", revision))[1:3]
     assert facts["services"][0]["missing_env"] == []
-    assert [each["code"] for each in plan["findings"] if each["code"] == "env_missing"] == []
+    assert [each["code"] for each in plan["findings"] if each["severity"] == "error"] == []
+    assert [each["action"] for each in plan["changes"]] == ["create"]
 
 
 def test_a_name_that_was_not_brought_after_all_blocks(tmp_path):
