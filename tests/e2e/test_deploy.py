@@ -16,8 +16,8 @@ def test_deploy_brings_five_services_to_three_hosts(world: World) -> None:
     assert said.document["outcome"] == "success"
     assert {host: entry["status"] for host, entry in said.hosts.items()} == dict.fromkeys(SERVICES, "changed")
     assert {host: set(entry["services"]) for host, entry in said.hosts.items()} == SERVICES
-    assert said.hosts["chelsty"]["services"]["bridge"] == {"status": "changed", "health": "healthy"}
-    assert said.hosts["vps"]["services"]["site"] == {"status": "changed", "health": "running"}
+    assert said.hosts["chelsty"]["services"]["bridge"] == {"status": "changed", "health": "healthy", "backup": None}
+    assert said.hosts["vps"]["services"]["site"] == {"status": "changed", "health": "running", "backup": None}
     assert said.hosts["solaria"]["revision_after"] == said.document["revision"]
     assert world.containers("chelsty") == {"broker-broker-1": "running", "bridge-bridge-1": "running"}
     assert world.containers("vps")["site-build-1"] == "exited"

@@ -178,7 +178,7 @@ def test_full_disk_fails_clearly_and_resumes(world: World) -> None:
 
 
 def test_second_run_on_a_node_is_told_who_holds_it(world: World) -> None:
-    world.homelab.write_service("llm", {"llm": container()}, healthcheck="sleep 8")
+    world.homelab.write_service("llm", {"llm": container()}, healthcheck="sleep 20")
     world.push("a slow health check")
     first = world.saturn.start("deploy", "--hosts", "solaria", "--yes", "--json")
     assert first.stderr
