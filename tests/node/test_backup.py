@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -326,6 +327,29 @@ def test_without_room_nothing_is_begun(tmp_path):
         backup.check_room(str(tmp_path), 10**18)
     assert (refused.value.code, str(tmp_path) in refused.value.message) == ("backup_no_room", True)
     backup.check_room(str(tmp_path), 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+def test_a_disk_that_fills_up_in_the_middle_harms_nothing(tmp_path):
+    node, _ = deployed(tmp_path)
+    node.write("root/data/web/big", os.urandom(5_000_000))
+    disk = node.path("root/backups/web")
+    os.makedirs(disk)
+    subprocess.run(("mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", disk), check=True)
+    try:
+        node.control(sleep={"stop": 2})
+        with node.start() as process:
+            process.stdin.write((wire.encode(node.request("run", "b1", backup=True)) + "\n").encode())
+            process.stdin.flush()
+            until(node.is_asleep, "docker stop")
+            with open(os.path.join(disk, "filler"), "wb") as file:
+                file.write(b"x" * 79_000_000)
+            until(lambda: node.events("b1")[-1]["type"] == "goodbye", "the end")
+            process.kill()
+        assert one(node.events("b1"), "stage_failed")["code"] == "backup_no_room"
+        assert (os.listdir(disk), policies(node)) == (["filler"], [("running", "unless-stopped")])
+    finally:
+        subprocess.run(("umount", disk), check=True)
 
 
 def test_a_person_on_the_node_writes_and_lists_backups(tmp_path):
