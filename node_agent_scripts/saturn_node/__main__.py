@@ -161,7 +161,7 @@ def _newest_request(paths: Paths) -> Request:
     for run in state.newest_runs(paths):
         text = state.read_text(paths.run(run, "request.json"))
         request = wire.decode_request(text) if text else None
-        if request and not (request.prefetch or request.backup or request.snapshot):
+        if request and not request.deploys_nothing:
             return request
     raise NodeError("no_order", "no run was ever ordered on this node", "saturn deploy, on the controller")
 

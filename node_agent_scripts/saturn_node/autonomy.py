@@ -23,7 +23,6 @@ _NEAR = (
     ".fritz.box",
 )  # fmt: skip
 _TAILNET = ".ts.net"
-_REFERENCE = re.compile(r"\$\{[^}]{0,200}\}|\$\w+")
 _IMAGE_LABELS = ("org.opencontainers.", "org.label-schema.")
 """Labels that tell where something comes from, which nobody asks while it runs."""
 _NETWORK_TYPES = frozenset(("nfs", "nfs4", "cifs", "smb3", "sshfs", "glusterfs", "ceph"))
@@ -187,7 +186,7 @@ def machines_of(text: str) -> Iterator[tuple[str, bool]]:
 
     With each stands whether it surely is one, since it stands in a URL. Variables that were not filled in are none.
     """
-    for word in _BREAKS.split(_REFERENCE.sub("$", text)):
+    for word in _BREAKS.split(exposure.unfilled(text)):
         scheme = _URL.match(word)
         if scheme and scheme.group(1).lower() in _FILES:
             continue

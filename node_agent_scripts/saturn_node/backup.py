@@ -44,7 +44,7 @@ def parts(paths: Paths, service: ServiceOrder) -> tuple[Part, ...]:
     order = service.backup or BackupOrder()
     found = []
     for name in order.paths:
-        folder = place(paths, name, service.name)
+        folder = paths.of_service(name, service.name)
         if not os.path.isdir(folder):
             continue
         is_config = name == "config"
@@ -52,11 +52,6 @@ def parts(paths: Paths, service: ServiceOrder) -> tuple[Part, ...]:
         if is_config and any(os.path.isfile(os.path.join(folder, each)) for each in LOCAL):
             found.append(Part("local", folder, Choice(only=LOCAL)))
     return tuple(found)
-
-
-def place(paths: Paths, part: str, service: str) -> str:
-    """Where a folder of the service lies: config, data or logs."""
-    return os.path.join({"config": paths.config, "data": paths.data, "logs": paths.logs}[part], service)
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -144,15 +139,13 @@ def _concluded(
 def origin(task: Task, service: str, name: str, reason: str) -> dict[str, Any]:
     """The head of a manifest: what this is a backup of, and by whom."""
     record = state.read_record(task.paths, service)
-    revision = record.revision if record else git.head(task.order.checkout) if _has_checkout(task) else ""
+    revision = (
+        record.revision if record else git.head(task.order.checkout) if git.is_checkout(task.order.checkout) else ""
+    )
     return {
         "version": 1, "service": service, "name": name, "at": now_at(), "run": task.request.run, "revision": revision,
         "reason": reason,
     }  # fmt: skip
-
-
-def _has_checkout(task: Task) -> bool:
-    return git.is_checkout(task.order.checkout)
 
 
 def conclude(own: str, name: str, manifest: Mapping[str, Any]) -> None:

@@ -60,7 +60,7 @@ def _prune(task: Task) -> None:
         try:
             remove(task, name)
         except NodeError as error:
-            _report(task, error, name)
+            report(task, error, name)
             raise
         task.sink.send(ServiceFinished, service=name, status="removed", duration_s=_since(began))
 
@@ -78,7 +78,8 @@ def _since(began: float) -> float:
     return round(time.monotonic() - began, 3)
 
 
-def _report(task: Task, error: NodeError, service: str) -> None:
+def report(task: Task, error: NodeError, service: str) -> None:
+    """Tell that a service failed, and by what."""
     error.service = service
     task.sink.failed(ServiceFailed, error, service=service, tail=error.tail)
 
@@ -208,7 +209,7 @@ def _bring_up(task: Task, service: ServiceOrder, images: tuple[str, ...], comple
     except Cancelled:
         raise
     except NodeError as error:
-        _report(task, error, service.name)
+        report(task, error, service.name)
         raise
     is_same = compose.signature(before) == compose.signature(after)
     if is_same and not is_touched:
@@ -255,14 +256,14 @@ def up(
 
 def _check_images(task: Task, service: ServiceOrder, images: tuple[str, ...]) -> None:
     """On a node that must work by itself every image is here after the deploy: no registry may be in reach later."""
-    absent = [name for name in images if not compose.image_here(task.order, name)] if _is_autonomous(task) else []
+    absent = (
+        [name for name in images if not compose.image_here(task.order, name)]
+        if task.order.conventions.autonomous
+        else []
+    )
     if absent:
         message = f"{', '.join(absent)} is not on the node after `up`, and {task.order.host} must work by itself"
         raise NodeError("image_missing", message, f"docker pull {absent[0]}", service.name)
-
-
-def _is_autonomous(task: Task) -> bool:
-    return task.order.conventions.autonomous
 
 
 def _unseen(

@@ -70,7 +70,12 @@ def _port(port: Any, index: int) -> Port | None:
 
 def _plain(value: object) -> str:
     """A text with `$` for each variable in it: what stands inside may hold colons of its own."""
-    return "" if value is None else _REFERENCE.sub("$", str(value).strip())
+    return "" if value is None else unfilled(str(value).strip())
+
+
+def unfilled(text: str) -> str:
+    """The text with a bare `$` for each variable of compose in it."""
+    return _REFERENCE.sub("$", text)
 
 
 def _short(text: str, index: int) -> Port | None:

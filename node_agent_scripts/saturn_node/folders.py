@@ -10,6 +10,7 @@ from typing import Any, Mapping
 
 from . import claims, compose
 from .errors import NodeError
+from .state import PARTS
 from .task import Task
 from .wire import ServiceOrder
 
@@ -20,15 +21,12 @@ def make(task: Task, service: ServiceOrder) -> None:
     The owner is the numeric `user` of the compose service that mounts the folder. Only root can give files away;
     whoever else runs this makes folders of their own, and validate warns of what does not fit.
     """
-    made = [folder for folder in _folders(task, service.name) if _is_made(folder)]
+    wanted = (task.paths.of_service(part, service.name) for part in PARTS)
+    made = [folder for folder in wanted if _is_made(folder)]
     if made and os.geteuid() == 0:
         config = compose.resolved(compose.project_of(task.order, service, task.paths))
         for folder, (user, group) in owners(config, made).items():
             os.chown(folder, user, group)
-
-
-def _folders(task: Task, service: str) -> tuple[str, ...]:
-    return tuple(os.path.join(parent, service) for parent in (task.paths.config, task.paths.data, task.paths.logs))
 
 
 def _is_made(folder: str) -> bool:

@@ -113,8 +113,8 @@ def _weighed(conventions: Conventions, found: Violation) -> Violation:
     if found.code in FIXED:
         return found
     found = found._replace(severity=conventions.severity.get(found.code, found.severity))
-    waivers = sorted((each for each in conventions.waivers if _is_for(each, found)), key=lambda each: each.is_expired)
-    waiver = waivers[0] if waivers else None
+    fitting = (each for each in conventions.waivers if _is_for(each, found))
+    waiver = min(fitting, key=lambda each: each.is_expired, default=None)
     if waiver is None:
         return found
     if waiver.is_expired:

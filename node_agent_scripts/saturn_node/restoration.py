@@ -15,7 +15,7 @@ from . import archive, backup, exchange, proc, quiesce, state
 from .archive import size_words
 from .backup import LOCAL, REPLACED
 from .errors import NodeError
-from .state import Paths
+from .state import PARTS, Paths
 from .task import Task
 from .wire import BackupOrder, BackupRestored, ServiceOrder, SnapshotFact
 
@@ -53,13 +53,13 @@ def restore(task: Task, service: ServiceOrder) -> str:
 
 def beside(paths: Paths, part: str, service: str) -> str:
     """Where a folder is unpacked to: beside the one that it replaces, so that a rename is enough."""
-    parent, name = os.path.split(backup.place(paths, part, service))
+    parent, name = os.path.split(paths.of_service(part, service))
     return os.path.join(parent, f".{name}{_ENDING}")
 
 
 def sweep(paths: Paths, service: str) -> None:
     """Take away what was unpacked and never used."""
-    for part in ("config", "data", "logs"):
+    for part in PARTS:
         shutil.rmtree(beside(paths, part, service), ignore_errors=True)
 
 
@@ -73,7 +73,7 @@ def _unpacked(task: Task, service: str, fact: SnapshotFact) -> dict[str, str]:
     incoming: dict[str, str] = {}
     for part in _parts(fact, folder):
         target = incoming[part] = beside(paths, part, service)
-        current = backup.place(paths, part, service)
+        current = paths.of_service(part, service)
         if os.path.ismount(current):
             message = f"{current} is a mount point, and cannot be swapped for another folder; nothing was touched"
             raise NodeError("restore_not_possible", message, f"unpack {folder} by hand", service)
@@ -90,9 +90,9 @@ def _unpacked(task: Task, service: str, fact: SnapshotFact) -> dict[str, str]:
 def _parts(fact: SnapshotFact, folder: str) -> tuple[str, ...]:
     """The folders that a backup brings back."""
     if fact.reason == REPLACED:
-        return tuple(each for each in ("config", "data", "logs") if os.path.isdir(os.path.join(folder, each)))
+        return tuple(each for each in PARTS if os.path.isdir(os.path.join(folder, each)))
     names = {each.name.split(".", 1)[0] for each in fact.archives}
-    return tuple(each for each in ("config", "data", "logs") if each in names)
+    return tuple(each for each in PARTS if each in names)
 
 
 def _archive(fact: SnapshotFact, folder: str, part: str) -> str:
@@ -148,7 +148,7 @@ def _settled(paths: Paths, service: str, record: Mapping[str, Any]) -> None:
     known = record.get("parts")
     wanted: Mapping[str, Any] = known if isinstance(known, dict) else {}
     for part, identity in wanted.items():
-        exchange.settle(backup.place(paths, part, service), beside(paths, part, service), int(identity))
+        exchange.settle(paths.of_service(part, service), beside(paths, part, service), int(identity))
     kept = str(record.get("kept", ""))
     own = os.path.join(paths.backups, service)
     if kept and not os.path.isdir(os.path.join(own, kept)):

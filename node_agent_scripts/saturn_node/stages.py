@@ -28,7 +28,6 @@ from .task import Task
 from .wire import (
     STAGES,
     CheckedOut,
-    ServiceFailed,
     ServiceFinished,
     ServiceOrder,
     ServiceSkipped,
@@ -232,8 +231,7 @@ def _saved(task: Task) -> None:
         except Cancelled:
             raise
         except NodeError as error:
-            error.service = service.name
-            task.sink.failed(ServiceFailed, error, service=service.name, tail=error.tail)
+            deployment.report(task, error, service.name)
             first = first or error
             continue
         took_s = round(time.monotonic() - began, 3)
@@ -263,8 +261,7 @@ def _restored(task: Task) -> None:
     except Cancelled:
         raise
     except NodeError as error:
-        error.service = service.name
-        task.sink.failed(ServiceFailed, error, service=service.name, tail=error.tail)
+        deployment.report(task, error, service.name)
         raise
     if compose.containers(task.order, service.name):
         try:

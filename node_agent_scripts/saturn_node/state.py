@@ -14,6 +14,9 @@ from typing import Any, Iterable, Mapping, NamedTuple
 
 from .wire import STAGES
 
+PARTS = ("config", "data", "logs")
+"""The folders below the root in which each service has one of its own."""
+
 KEPT = 20
 """Run folders, deploy logs and diagnostics files that are kept, each."""
 
@@ -66,6 +69,10 @@ class Paths(NamedTuple):
     def run(self, run: str, name: str = "") -> str:
         """A run's folder, or a file in it."""
         return os.path.join(self.runs, run, name) if name else os.path.join(self.runs, run)
+
+    def of_service(self, part: str, service: str) -> str:
+        """A folder of a service; part: one of PARTS."""
+        return os.path.join(self.root, part, service)
 
     def env_file(self, service: str) -> str:
         """The secrets of a service."""

@@ -169,6 +169,11 @@ class Request:
     secrets_size: int = 0
     protocol: int = PROTOCOL
 
+    @property
+    def deploys_nothing(self) -> bool:
+        """Whether a run of it leaves the node's revision and containers to others: it fetches, saves or brings back."""
+        return self.prefetch or self.backup or bool(self.snapshot)
+
 
 # --- facts: parts of the `facts` event -------------------------------------------------------------------------------
 

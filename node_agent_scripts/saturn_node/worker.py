@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from dataclasses import replace
+from typing import Callable
 
 from . import (
     acknowledgement,
@@ -112,7 +113,7 @@ def _walked(task: Task, log: RunLog, executor: str) -> str:
     try:
         restoration.settle_all(task)
         task = _with_secrets(task)
-        _WORK.get(_kind(task.request), stages.walk)(task)
+        _work_of(task.request)(task)
     except Cancelled as error:
         if task.trail.unacknowledged and rollback.is_possible(task):
             return _cut_off(task, log, executor)
@@ -145,16 +146,13 @@ def _with_secrets(task: Task) -> Task:
     return task._replace(request=replace(task.request, node=replace(task.order, services=services)))
 
 
-def _kind(request: Request) -> str:
-    """What kind of run is asked for, "" for a deploy."""
+def _work_of(request: Request) -> Callable[[Task], None]:
+    """What is asked for: a run of a kind of its own, or the walk of a deploy."""
     if request.prefetch:
-        return "prefetch"
+        return stages.prefetch
     if request.snapshot:
-        return "restore"
-    return "backup" if request.backup else ""
-
-
-_WORK = {"prefetch": stages.prefetch, "backup": stages.save, "restore": stages.restore}
+        return stages.restore
+    return stages.save if request.backup else stages.walk
 
 
 def _cut_off(task: Task, log: RunLog, executor: str) -> str:

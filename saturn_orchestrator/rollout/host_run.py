@@ -154,7 +154,7 @@ class HostRun:
             return False
         async with self._ways.slots:
             secrets = await self._ways.secrets(self._host, proposal.request) if self._ways.secrets else b""
-            self._post(events.HostConfirmed(now(), by, plan.digest, _deploys_nothing(proposal.request)))
+            self._post(events.HostConfirmed(now(), by, plan.digest, proposal.request.deploys_nothing))
             request = replace(proposal.request, by=by)
             following = Following(
                 self._host, request, self._ways.link, self._outbox, self._session, proposal.bundle, secrets
@@ -198,10 +198,6 @@ class HostRun:
         else:
             hint = "again with --verbose, and report what it shows"
             self._post(events.HostFailed(now(), "internal_error", message, hint))
-
-
-def _deploys_nothing(request: Request) -> bool:
-    return request.prefetch or request.backup or bool(request.snapshot)
 
 
 def _said(error: SaturnError) -> str:
