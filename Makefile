@@ -10,7 +10,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check test test-unit test-tailnet demo bench clean
+.PHONY: help venv check docs links test test-unit test-tailnet demo bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-19s %s\n", $$1, $$2 }'
@@ -23,11 +23,17 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(STAMP)
 
-check: $(STAMP) ## style, types and layers
+check: $(STAMP) docs ## style, types, layers, documents and their links
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: $(STAMP) ## the documents as a site in .cache/site; a link that leads nowhere is an error
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs .cache/site
+
+links: $(STAMP) ## whether the documents' links to other sites still lead somewhere; needs the internet
+	@$(BIN)/sphinx-build -q -b linkcheck docs .cache/links
 
 test: $(STAMP) ## every test but test-tailnet; as root on Debian this installs what the end-to-end tests need
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(FLEET) install; else $(FLEET) missing; fi \
