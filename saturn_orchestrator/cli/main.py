@@ -28,6 +28,7 @@ VERBS = {
     "history": "List the runs that this machine knows of.",
     "show": "Show one run as it ended, or all its events.",
     "logs": "Print what a host said in a run, from the journal.",
+    "doctor": "Look for what is wrong with this machine and the hosts.",
     "diagnose": "Collect a node's diagnostics and bring them here.",
     "demo": "Deploy a sample homelab to nodes on this very machine.",
 }
