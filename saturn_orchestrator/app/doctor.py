@@ -56,7 +56,10 @@ async def _host_checks(host: Host, desk: Desk) -> tuple[Check, ...]:
 
 
 async def _session_checks(host: Host, session: Session) -> tuple[Check, ...]:
-    way = (judged.reached(f"{host.address} answers, and lets us in"), judged.path_check(session.peer))
+    way: tuple[Check, ...] = (
+        judged.reached(f"{host.address} answers, and lets us in"),
+        judged.path_check(session.peer),
+    )
     try:
         async with asyncio.timeout(GREETING_S):
             greetings = [await _greeting(host, session) for _ in range(1 + GREETINGS)]

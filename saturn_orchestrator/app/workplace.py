@@ -105,7 +105,7 @@ def _program_checks(known: Inventory, state_folder: Path) -> tuple[Check, ...]:
 def _metadata() -> tuple[list[str] | None, str]:
     """What saturn asks for: packages, and a Python; nothing where it was not installed as a package."""
     try:
-        return metadata.requires(DISTRIBUTION) or [], metadata.metadata(DISTRIBUTION).get("Requires-Python") or ""
+        return metadata.requires(DISTRIBUTION) or [], metadata.metadata(DISTRIBUTION)["Requires-Python"]
     except metadata.PackageNotFoundError:
         return None, ""
 

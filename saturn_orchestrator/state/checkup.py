@@ -84,7 +84,7 @@ def words_of(error: SessionError) -> str:
 def unreached(host: Host, error: SessionError) -> tuple[Check, ...]:
     """What a session that did not come about says of the host.
 
-    A host that is often away (`link: intermittent`) and is so now is no fault; nor is one whose python3 is missing away.
+    A host that is often away (`link: intermittent`) has no fault when it is; one without python3 is not away.
     """
     fix = error.hint or f"saturn --verbose status --hosts {host.name}"
     if error.code in _ABOUT_PYTHON:
@@ -167,9 +167,7 @@ def clock_check(offset_s: float | None, doubt_s: float) -> Check:
     if sure <= CLOCK_WARN_S:
         return Check("clock", "ok", f"within {max(off, 0.1):.1f} s of SATURN's")
     status = "fail" if sure > CLOCK_FAIL_S else "warn"
-    return Check(
-        "clock", status, f"{span_text(off)} {word} SATURN's: certificates and tokens may be refused there", fix
-    )
+    return Check("clock", status, f"{span_text(off)} {word} SATURN's: certificates may be refused there", fix)
 
 
 def tailnet_key_check(peer: Peer, now: str) -> Check:

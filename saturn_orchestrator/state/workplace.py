@@ -188,11 +188,8 @@ def host_keys_check(troubles: Mapping[str, SessionError | None]) -> Check:
     """Whether each host can be told from an impostor. troubles: by host; one that needs no key of ours is left out."""
     if not troubles:
         return Check("host_keys", "skip", "no host needs a key in known_hosts")
-    parts = [
-        Check("host_keys", "fail", f"{host}: {words_of(error)}", error.hint)
-        for host, error in troubles.items()
-        if error
-    ]
+    unknown = {host: error for host, error in troubles.items() if error}
+    parts = [Check("host_keys", "fail", f"{host}: {words_of(error)}", error.hint) for host, error in unknown.items()]
     return gathered("host_keys", parts, f"known for {', '.join(troubles)}")
 
 
@@ -217,7 +214,7 @@ def tailnet_check(known: Tailnet | Trouble | None, now: str, *, is_needed: bool)
 
 @dataclass(frozen=True)
 class Shelf:
-    """The journal's file. schema: of the file; newest: the one that this saturn writes. damage, trouble: "" for none."""
+    """The journal's file. schema: of the file; newest: that of this saturn. damage, trouble: "" for none."""
 
     file: Path
     is_there: bool
