@@ -81,10 +81,8 @@ def lock_check(holder: LockFact | None, host: str, now_s: float) -> Check:
     if holder is None:
         return Check("lock", "ok", "no run holds the node")
     held_s = seconds_since(holder.since, now_s)
-    who = " ".join(f"{word} {value}" for word, value in (("by", holder.by), ("from", holder.controller)) if value)
-    message = f"run {holder.run or '(unknown)'} {who} holds the node since {span_text(max(held_s, 0))}".replace(
-        "  ", " "
-    )
+    who = "".join(f" {word} {value}" for word, value in (("of", holder.by), ("from", holder.controller)) if value)
+    message = f"run {holder.run or '(unknown)'}{who} has held the node for {span_text(max(held_s, 0))}"
     if held_s > LOCK_WARN_S or not holder.run:
         fix = f"saturn attach --hosts {host}   # look at it; saturn cancel --hosts {host} stops it"
         return Check("lock", "warn", message, fix)
