@@ -16,6 +16,7 @@ from .state import Paths
 from .wire import NodeOrder, ServiceOrder
 
 ASK_TIMEOUT_S = 60.0
+QUICK_TIMEOUT_S = 10.0
 PULL_IDLE_S = 600.0
 ASSUMED = "comes-with-the-run"
 
@@ -210,7 +211,7 @@ def engine_version(order: NodeOrder) -> str:
 
 def data_root(order: NodeOrder) -> str:
     """Where the engine keeps images, volumes and containers; "" when it does not tell."""
-    asked = proc.run((*docker_of(order.compose), "info", "--format", "{{.DockerRootDir}}"), timeout_s=ASK_TIMEOUT_S)
+    asked = proc.run((*docker_of(order.compose), "info", "--format", "{{.DockerRootDir}}"), timeout_s=QUICK_TIMEOUT_S)
     place = asked.stdout.strip()
     return place if asked.ok and place.startswith("/") else ""
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from saturn_orchestrator import events
 from saturn_orchestrator.app.workplace import Inventory, Keys, saturn_checks
-from saturn_orchestrator.errors import ExecutorRefused, SessionError
-from saturn_orchestrator.events import Check, Line, Request
+from saturn_orchestrator.errors import SessionError
+from saturn_orchestrator.events import Check, Request
 from saturn_orchestrator.plan.order import node_order
+from saturn_orchestrator.rollout.backups import answered
 from saturn_orchestrator.rollout.survey import connect, new_run_id
 from saturn_orchestrator.session.base import Session, Tell
 from saturn_orchestrator.state import checkup as judged
@@ -74,9 +75,8 @@ async def _session_checks(host: Host, session: Session) -> tuple[Check, ...]:
 async def _greeting(host: Host, session: Session) -> Greeting:
     """One hello, and how long it took. A node that tells no time has said ""."""
     at, asked = "", time.time()
-    async for line in _answer(session, host, "greet"):
-        if isinstance(line, events.Hello):
-            at = line.at
+    async for hello in answered(host, session, _request(host, "greet"), events.Hello):
+        at = hello.at
     return Greeting(asked, time.time(), at)
 
 
@@ -86,9 +86,8 @@ async def _examined(host: Host, session: Session) -> tuple[Check, ...]:
     broken: tuple[Check, ...] = ()
     try:
         async with asyncio.timeout(EXAMINATION_S):
-            async for line in _answer(session, host, "examine"):
-                if isinstance(line, events.Examined) and len(told) < judged.CHECKS_MAX:
-                    told += line.checks
+            async for part in answered(host, session, _request(host, "examine"), events.Examined):
+                told += part.checks[: judged.CHECKS_MAX - len(told)]
     except TimeoutError:
         broken = (judged.not_examined(host, f"the node's checks did not end within {EXAMINATION_S:.0f} s"),)
     except SessionError as error:
@@ -99,9 +98,5 @@ async def _examined(host: Host, session: Session) -> tuple[Check, ...]:
     return *better, *broken, *judged.from_a_node(told)
 
 
-async def _answer(session: Session, host: Host, verb: str) -> AsyncIterator[Line]:
-    """The lines of an answer. Raises ExecutorRefused for a refusal."""
-    async for line in session.ask(Request(verb=verb, run=new_run_id(), node=node_order(host))):
-        if isinstance(line, events.Refused):
-            raise ExecutorRefused(line.message, code=line.code, hint=line.hint)
-        yield line
+def _request(host: Host, verb: str) -> Request:
+    return Request(verb=verb, run=new_run_id(), node=node_order(host))
