@@ -1,4 +1,4 @@
-"""Versions of Compose that are known to do harm, and which later one does not.
+"""Versions of Compose that are known to do harm, and one that is not.
 
 Each was reported to docker/compose; the number is that of the report, the pull request or the advisory.
 """
@@ -11,10 +11,10 @@ Version = Tuple[int, ...]
 
 
 class Flaw(NamedTuple):
-    """What is wrong from one version up to, but not including, the one that mends it. severity: warn | fail."""
+    """What is wrong from one version up to, but not including, another. severity: warn | fail."""
 
     since: Version
-    mended: Version
+    until: Version
     severity: str
     why: str
     source: str
@@ -34,7 +34,10 @@ FLAWS = (
 )  # fmt: skip
 """The gravest first."""
 
+UNBLEMISHED = max(flaw.until for flaw in FLAWS)
+"""From this version on nothing is known."""
+
 
 def flaw_of(version: Version) -> Flaw | None:
     """The gravest thing known against a version of Compose; None when nothing is."""
-    return next((flaw for flaw in FLAWS if flaw.since <= version < flaw.mended), None)
+    return next((flaw for flaw in FLAWS if flaw.since <= version < flaw.until), None)

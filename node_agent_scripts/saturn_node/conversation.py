@@ -118,7 +118,7 @@ def _answer(line: str, reader: LineReader, executor: Executor) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - the one boundary of an answer: a node in a bad way still says so
         message = f"saturn failed on the node by a fault of its own: {error!r}"
-        _refuse(request, executor, NodeError("internal_error", message, "saturn diagnose --hosts " + request.node.host))
+        _refuse(request, executor, NodeError("internal_error", message, "saturn doctor --hosts " + request.node.host))
 
 
 def _refuse(request: Request, executor: Executor, error: NodeError) -> None:

@@ -79,9 +79,9 @@ def compose_check(version: str) -> Check:
     flaw = compatibility.flaw_of(compose.parsed_version(version))
     if not flaw:
         return Check("compose", "ok", f"version {version}")
-    mended = ".".join(map(str, flaw.mended))
+    better = ".".join(map(str, compatibility.UNBLEMISHED))
     message = f"version {version} is known to be bad: {flaw.why} ({flaw.source})"
-    fix = f"install Compose {mended} or newer: https://docs.docker.com/compose/install/linux/"
+    fix = f"install Compose {better} or newer: https://docs.docker.com/compose/install/linux/"
     return Check("compose", flaw.severity, message, fix)
 
 

@@ -129,7 +129,7 @@ def test_faults_of_the_nodes_are_found_all_at_once(world: World, small_disk: Fle
     is_told(said, "chelsty", "reboot", "warn", "linux-image-6.1", "sudo systemctl reboot")
     is_told(said, "solaria", "disk", "fail", f"are free at {ROOT} (0 %)", "sudo du -xm -d 2")
     is_told(said, "solaria", "docker", "fail", "docker does not answer", "sudo systemctl start docker")
-    is_told(said, "solaria", "compose", "fail", "2.27.1 is known to be bad: it ignores --env-file", "Compose 2.27.2")
+    is_told(said, "solaria", "compose", "fail", "2.27.1 is known to be bad: it ignores --env-file", "Compose 2.40.2")
     is_told(said, "solaria", "git", "fail", "git cannot be started", "sudo apt-get install git")
     is_told(said, "solaria", "root", "fail", f"{ROOT} cannot be written by deploy", "sudo chown -R deploy")
     assert [told(said, "solaria", name)[0] for name in ("checkout", "origin")] == ["skip", "skip"]

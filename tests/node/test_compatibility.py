@@ -35,4 +35,4 @@ def test_what_is_known_against_a_version(version, source):
 
 def test_the_gravest_comes_first():
     assert [flaw.severity for flaw in FLAWS] == sorted(flaw.severity for flaw in FLAWS)
-    assert all(flaw.since < flaw.mended for flaw in FLAWS)
+    assert all(flaw.since < flaw.until for flaw in FLAWS)

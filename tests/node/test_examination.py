@@ -115,5 +115,5 @@ def test_a_version_that_is_known_to_be_bad_is_told_with_a_better_one():
 
     assert check.status == "fail"
     assert "it ignores --env-file" in check.message
-    assert "Compose 2.27.2 or newer" in check.fix
+    assert "Compose 2.40.2 or newer" in check.fix
     assert compose_check("2.26.1").status == "ok"
