@@ -118,7 +118,7 @@ def _made(look: Look) -> Check:
             else Check(look.name, "fail", error.message, error.hint)
         )
     except (OSError, ValueError) as error:
-        return Check(look.name, "warn", f"it could not be looked at: {error}", "log in and look by hand")
+        return Check(look.name, "warn", f"it could not be looked at: {error}")
 
 
 def _bounded(check: Check) -> Check:

@@ -197,7 +197,7 @@ def tailnet_key_check(told: Mapping[str, object] | None, now_s: float) -> Check:
     expiry = str(own.get("KeyExpiry") or "") if isinstance(own, dict) else ""
     left_s = -seconds_since(expiry, now_s) if expiry else None
     if told.get("BackendState") != "Running":
-        return Check(name, "warn", "tailscale on this node says: {}".format(told.get("BackendState")), fix)
+        return Check(name, "skip", "tailscale on this node is not up: {}".format(told.get("BackendState")))
     if left_s is not None and left_s < KEY_WARN_S:
         when = f"expires in {span_text(left_s)}" if left_s > 0 else "has expired"
         return Check(name, "warn" if left_s > 0 else "fail", f"its tailnet key {when}", fix)

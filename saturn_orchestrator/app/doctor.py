@@ -57,27 +57,29 @@ async def _host_checks(host: Host, desk: Desk) -> tuple[Check, ...]:
 
 
 async def _session_checks(host: Host, session: Session) -> tuple[Check, ...]:
-    way: tuple[Check, ...] = (
-        judged.reached(f"{host.address} answers, and lets us in"),
-        judged.path_check(session.peer),
-    )
+    """What a host says that let us in. Its path is looked at last, when it is known best."""
+    found = await _answers(host, session)
+    return judged.reached(host), *found, judged.path_check(session.peer)
+
+
+async def _answers(host: Host, session: Session) -> tuple[Check, ...]:
     try:
         async with asyncio.timeout(GREETING_S):
             greetings = [await _greeting(host, session) for _ in range(1 + GREETINGS)]
     except TimeoutError:
-        return *way, judged.not_examined(host, f"the executor did not answer within {GREETING_S:.0f} s")
+        return (judged.not_examined(f"the executor did not answer within {GREETING_S:.0f} s"),)
     except SessionError as error:
-        return *way, *judged.not_started(host, error)
-    way = (*way, *judged.greeting_checks(host, greetings[1:]), Check("executor", "ok", "it starts and answers"))
-    return *way, *await _examined(host, session)
+        return (judged.not_started(error),)
+    way = judged.greeting_checks(host, greetings[1:])
+    return *way, Check("executor", "ok", "it starts and answers"), *await _examined(host, session)
 
 
 async def _greeting(host: Host, session: Session) -> Greeting:
     """One hello, and how long it took. A node that tells no time has said ""."""
-    at, asked = "", time.time()
+    at, asked, begun = "", time.time(), time.monotonic()
     async for hello in answered(host, session, _request(host, "greet"), events.Hello):
         at = hello.at
-    return Greeting(asked, time.time(), at)
+    return Greeting(asked, time.monotonic() - begun, at)
 
 
 async def _examined(host: Host, session: Session) -> tuple[Check, ...]:
@@ -89,11 +91,11 @@ async def _examined(host: Host, session: Session) -> tuple[Check, ...]:
             async for part in answered(host, session, _request(host, "examine"), events.Examined):
                 told += part.checks[: judged.CHECKS_MAX - len(told)]
     except TimeoutError:
-        broken = (judged.not_examined(host, f"the node's checks did not end within {EXAMINATION_S:.0f} s"),)
+        broken = (judged.not_examined(f"the node's checks did not end within {EXAMINATION_S:.0f} s"),)
     except SessionError as error:
-        broken = (judged.not_examined(host, judged.words_of(error)),)
+        broken = (judged.not_examined(judged.words_of(error)),)
     if not told and not broken:
-        broken = (judged.not_examined(host, "the node answered without checks"),)
+        broken = (judged.not_examined("the node answered without checks"),)
     better = (judged.tailnet_key_check(session.peer, events.now()),) if session.peer else ()
     return *better, *broken, *judged.from_a_node(told)
 

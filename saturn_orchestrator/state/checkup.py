@@ -52,6 +52,11 @@ def exit_code(found: Iterable[Checkup]) -> int:
     return int(any(check.status == "fail" for each in found for check in each.checks))
 
 
+def is_bad(check: Check) -> bool:
+    """Whether a person has something to do."""
+    return check.status in {"fail", "warn"}
+
+
 def in_order(checks: Iterable[Check], names: Sequence[str]) -> tuple[Check, ...]:
     """The checks in the order of these names; one that nobody knows comes last, by its name."""
     places = {name: place for place, name in enumerate(names)}
@@ -70,46 +75,37 @@ def from_a_node(checks: Iterable[Check]) -> tuple[Check, ...]:
 
 def gathered(name: str, parts: Sequence[Check], well: str) -> Check:
     """One check of several of the same name: the gravest status, every complaint, the first fix. well: when all are."""
-    bad = sorted((each for each in parts if each.status in {"fail", "warn"}), key=lambda each: each.status)
+    bad = sorted(filter(is_bad, parts), key=lambda each: STATUSES.index(each.status))
     if not bad:
         return Check(name, "ok", well)
     return Check(name, bad[0].status, "; ".join(each.message for each in bad), next((b.fix for b in bad if b.fix), ""))
 
 
 def words_of(error: SessionError) -> str:
-    """The error in one line."""
-    return "; ".join((error.message, *error.notes))
+    """The error in one line, with its code."""
+    return f"{'; '.join((error.message, *error.notes))} [{error.code}]"
 
 
 def unreached(host: Host, error: SessionError) -> tuple[Check, ...]:
-    """What a session that did not come about says of the host.
-
-    A host that is often away (`link: intermittent`) has no fault when it is; one without python3 is not away.
-    """
+    """What a session that did not come about says of the host. One that is often away has no fault when it is."""
+    is_excused = isinstance(error, Unreachable) and host.link == "intermittent"
     fix = error.hint or f"saturn --verbose status --hosts {host.name}"
-    if error.code in _ABOUT_PYTHON:
-        return reached("the login was accepted"), Check("python", "fail", words_of(error), fix)
-    if isinstance(error, Unreachable):
-        status = "warn" if host.link == "intermittent" else "fail"
-        return (Check("reachability", status, words_of(error), fix),)
-    return (Check("reachability", "fail", f"{words_of(error)} [{error.code}]", fix),)
+    return (Check("reachability", "warn" if is_excused else "fail", words_of(error), fix),)
 
 
-def reached(how: str) -> Check:
+def reached(host: Host) -> Check:
     """The host answered and let us in."""
-    return Check("reachability", "ok", how)
+    return Check("reachability", "ok", f"{host.address} answers, and lets us in")
 
 
-def not_started(host: Host, error: SessionError) -> tuple[Check, ...]:
+def not_started(error: SessionError) -> Check:
     """What an executor says that did not begin, though the host let us in."""
-    fix = error.hint or f"saturn diagnose --hosts {host.name}"
-    name = "python" if error.code in _ABOUT_PYTHON else "executor"
-    return (Check(name, "fail", f"{words_of(error)} [{error.code}]", fix),)
+    return Check("python" if error.code in _ABOUT_PYTHON else "executor", "fail", words_of(error), error.hint)
 
 
-def not_examined(host: Host, message: str) -> Check:
+def not_examined(message: str) -> Check:
     """The executor began, and its checks did not all come."""
-    return Check("examination", "fail", message, f"saturn diagnose --hosts {host.name}")
+    return Check("examination", "fail", message)
 
 
 def path_check(peer: Peer | None) -> Check:
@@ -125,16 +121,11 @@ def path_check(peer: Peer | None) -> Check:
 
 @dataclass(frozen=True)
 class Greeting:
-    """One hello: when it was asked for and when it came, in seconds since 1970 by SATURN's clock, and its own time."""
+    """One hello. asked: when, in seconds since 1970 by SATURN's clock. at: the node's own time, RFC 3339."""
 
     asked: float
-    came: float
+    round_trip_s: float
     at: str
-
-    @property
-    def round_trip_s(self) -> float:
-        """How long it took."""
-        return self.came - self.asked
 
     @property
     def offset_s(self) -> float | None:
@@ -184,15 +175,11 @@ def host_checkup(host: Host, checks: Iterable[Check]) -> Checkup:
     known: dict[str, Check] = {}
     for each in checks:
         known.setdefault(each.name, each)
-    return Checkup(host.name, in_order(map(_advised, known.values()), HOST_CHECKS))
+    advice = f"saturn diagnose --hosts {host.name}"  # whoever is told of a fault is told what to type
+    advised = (replace(each, fix=advice) if is_bad(each) and not each.fix else each for each in known.values())
+    return Checkup(host.name, in_order(advised, HOST_CHECKS))
 
 
 def saturn_checkup(checks: Iterable[Check]) -> Checkup:
     """The checks of SATURN, in order."""
     return Checkup("", in_order(checks, SATURN_CHECKS))
-
-
-def _advised(check: Check) -> Check:
-    """Whoever is told that something is wrong is told what to type, whatever a node left out."""
-    is_bad = check.status in {"fail", "warn"} and not check.fix
-    return replace(check, fix="log in there and look; docs: reference/doctor.md") if is_bad else check

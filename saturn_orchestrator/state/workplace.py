@@ -177,7 +177,7 @@ def _identity(identity: Identity, *, has_agent: bool) -> Check:
         message = f"{identity.file} can be read by others (mode {identity.mode:04o})"
         return Check(name, "fail", message, f"chmod 600 {file}")
     if identity.trouble:
-        return Check(name, "fail", identity.trouble.message, identity.trouble.hint or f"ssh-keygen -y -f {file}")
+        return Check(name, "fail", words_of(identity.trouble), identity.trouble.hint or f"ssh-keygen -y -f {file}")
     if identity.mode is None and not has_agent:
         message = f"{identity.file} is not there, and no agent runs"
         return Check(name, "warn", message, f"ssh-keygen -t ed25519 -f {file}")

@@ -85,7 +85,7 @@ def test_a_host_that_fails_spoils_no_other(tmp_path):
     )
 
     assert statuses(found["alpha"])["git"] == "ok"
-    assert found["dead"].checks == (Check("reachability", "fail", "it is offline", "ping dead"),)
+    assert found["dead"].checks == (Check("reachability", "fail", "it is offline [offline]", "ping dead"),)
     assert statuses(found["bare"]) == {"reachability": "ok", "path": "skip", "python": "fail"}
     assert statuses(found["old"]) == {"reachability": "ok", "path": "skip", "executor": "fail"}
     assert (statuses(found["cut"])["examination"], statuses(found["cut"])["git"]) == ("fail", "ok")

@@ -60,7 +60,7 @@ def test_every_check_is_made(tmp_path):
 
     assert set(found) == set(SATURN_CHECKS) - {"hosts"}
     bad = {name: each.message for name, each in found.items() if each.status in {"warn", "fail"} and name != "clock"}
-    assert bad == {"host_keys": "vps: no host key is known"}
+    assert bad == {"host_keys": "vps: no host key is known [host_key_changed]"}
     assert not (tmp_path / "state").exists()
 
 

@@ -145,7 +145,11 @@ def test_no_key_is_needed():
 def test_hosts_that_could_be_impostors_are_named():
     told = workplace.host_keys_check({"vps": None, "solaria": HostKeyRejected("no key is known", hint="ssh-keyscan")})
 
-    assert (told.status, told.message, told.fix) == ("fail", "solaria: no key is known", "ssh-keyscan")
+    assert (told.status, told.message, told.fix) == (
+        "fail",
+        "solaria: no key is known [host_key_changed]",
+        "ssh-keyscan",
+    )
     assert workplace.host_keys_check({"vps": None}).message == "known for vps"
 
 
