@@ -75,20 +75,15 @@ def inventory(find: Callable[[], Path]) -> Inventory:
 
 async def saturn_checks(known: Inventory, state_folder: Path, keys: Keys) -> tuple[Check, ...]:
     """Every check of this machine."""
-    looks = (
-        _own_checks(known, state_folder),
+    found = await asyncio.gather(
+        asyncio.to_thread(_own_checks, known, state_folder),
         _repository_checks(known),
         _keys_checks(known.topology, keys),
     )
-    found = await asyncio.gather(*looks)
     return tuple(check for checks in found for check in checks)
 
 
-async def _own_checks(known: Inventory, state_folder: Path) -> tuple[Check, ...]:
-    return await asyncio.to_thread(_program_checks, known, state_folder)
-
-
-def _program_checks(known: Inventory, state_folder: Path) -> tuple[Check, ...]:
+def _own_checks(known: Inventory, state_folder: Path) -> tuple[Check, ...]:
     folder = next(each for each in (state_folder, *state_folder.parents) if each.exists())
     usage = shutil.disk_usage(folder)
     requirements, required = _metadata()

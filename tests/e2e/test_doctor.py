@@ -223,3 +223,4 @@ def test_without_an_inventory_this_machine_is_looked_at(world: World, tmp_path: 
     assert said.exit_code == 1
     assert told(said, "", "inventory")[0] == "fail"
     assert told(said, "", "python")[0] == "ok"
+    assert world.saturn.run("doctor", "--local", "--all").exit_code == 2

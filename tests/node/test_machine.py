@@ -137,17 +137,41 @@ def test_the_tailnet_key_is_told_before_it_expires(told, status, message):
     assert ("force-reauth" in check.fix) == (status in ("warn", "fail"))
 
 
-def test_what_tailscale_says_is_read_or_nothing(tmp_path, monkeypatch):
-    def says(text):
-        program = tmp_path / "tailscale"
-        program.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
-        program.chmod(0o755)
-        return machine.tailscale_status()
-
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Puts a program on PATH that prints a text and ends with a status."""
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
 
-    assert says(json.dumps({"BackendState": "Running"})) == {"BackendState": "Running"}
-    assert [says(text) for text in ("", "[]", "no json")] == [None, None, None]
+    def made(name, text, status=0):
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\nexit {status}\n")
+        path.chmod(0o755)
+
+    return made
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [(json.dumps({"BackendState": "Running"}), {"BackendState": "Running"}), ("", None), ("[]", None), ("no", None)],
+)
+def test_what_tailscale_says_is_read_or_nothing(program, text, told):
+    program("tailscale", text)
+
+    assert machine.tailscale_status() == told
+
+
+@pytest.mark.parametrize("word, told", [("yes", True), ("no", False), ("", None)])
+def test_what_logind_does_to_what_a_user_started(program, word, told):
+    program("loginctl", f"KillUserProcesses={word}")
+
+    assert machine.kills_user_processes() is told
+
+
+@pytest.mark.parametrize("status, reason", [(0, ""), (1, "packages were updated"), (2, None)])
+def test_a_node_of_the_red_hat_family_is_asked_whether_it_wants_a_reboot(program, status, reason):
+    program("needs-restarting", "", status)
+
+    assert machine.reboot_reason() == reason
 
 
 def test_a_program_that_is_not_there_tells_nothing(tmp_path, monkeypatch):
