@@ -15,12 +15,14 @@ from typing import get_args
 import click
 import pytest
 from saturn_node import wire
+from saturn_node.compatibility import FLAWS
 
 from saturn_orchestrator import errors
 from saturn_orchestrator.cli.main import VERBS, saturn
 from saturn_orchestrator.events import OwnEvent
 from saturn_orchestrator.policy import CODES
 from saturn_orchestrator.state import outcome
+from saturn_orchestrator.state.checkup import HOST_CHECKS, SATURN_CHECKS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -246,6 +248,17 @@ def test_findings_reference_has_every_finding_and_its_severity() -> None:
     told = dict(re.findall(r"^\| `(\w+)` \| (error|warning) \|", text_of("reference/findings.md"), re.MULTILINE))
 
     assert told == CODES
+
+
+@pytest.mark.parametrize("heading, names", [("SATURN", SATURN_CHECKS), ("A host", HOST_CHECKS)])
+def test_doctor_reference_has_exactly_the_checks_in_their_order(heading: str, names: tuple[str, ...]) -> None:
+    assert tuple(_TABLE_CODE.findall(section(text_of("reference/doctor.md"), heading))) == names
+
+
+def test_doctor_reference_has_every_flaw_of_compose() -> None:
+    told = section(text_of("reference/doctor.md"), "Versions of Compose")
+
+    assert [flaw.source for flaw in FLAWS if flaw.source not in told] == []
 
 
 def test_a_code_is_found_wherever_it_stands() -> None:

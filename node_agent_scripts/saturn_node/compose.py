@@ -16,6 +16,7 @@ from .state import Paths
 from .wire import NodeOrder, ServiceOrder
 
 ASK_TIMEOUT_S = 60.0
+QUICK_TIMEOUT_S = 10.0
 PULL_IDLE_S = 600.0
 ASSUMED = "comes-with-the-run"
 
@@ -196,10 +197,27 @@ def failure(finished: proc.Finished, code: str, message: str, hint: str = "", se
 
 def require(order: NodeOrder) -> dict[str, str]:
     """The versions of the engine and of compose. Fails with no_docker, docker_down, docker_denied or no_compose."""
+    return {"docker": engine_version(order), "compose": compose_version(order)}
+
+
+def engine_version(order: NodeOrder) -> str:
+    """The version of the engine, which answers. Fails with no_docker, docker_down or docker_denied."""
     docker = docker_of(order.compose)
     asked = proc.run((*docker, "version", "--format", "{{.Server.Version}}"), timeout_s=ASK_TIMEOUT_S)
     if not asked.ok:
         raise failure(asked, "docker_down", f"docker does not answer: {asked.last_line}", "docker info")
+    return asked.stdout.strip()
+
+
+def data_root(order: NodeOrder) -> str:
+    """Where the engine keeps images, volumes and containers; "" when it does not tell."""
+    asked = proc.run((*docker_of(order.compose), "info", "--format", "{{.DockerRootDir}}"), timeout_s=QUICK_TIMEOUT_S)
+    place = asked.stdout.strip()
+    return place if asked.ok and place.startswith("/") else ""
+
+
+def compose_version(order: NodeOrder) -> str:
+    """The version of compose, 2 or newer; the engine is not asked. Fails with no_docker or no_compose."""
     compose = proc.run((*order.compose, "version", "--short"), timeout_s=ASK_TIMEOUT_S)
     hint = "install the Compose v2 plugin: https://docs.docker.com/compose/install/linux/"
     if not compose.ok:
@@ -208,7 +226,7 @@ def require(order: NodeOrder) -> dict[str, str]:
     if parsed_version(compose.stdout) < (2,):
         message = "`{}` is version {}, version 2 is needed".format(" ".join(order.compose), compose.stdout.strip())
         raise NodeError("no_compose", message, hint)
-    return {"docker": asked.stdout.strip(), "compose": compose.stdout.strip()}
+    return compose.stdout.strip()
 
 
 def containers(order: NodeOrder, project: str = "") -> tuple[Container, ...]:

@@ -19,6 +19,7 @@ from . import (
     backup,
     compose,
     diagnostics,
+    examination,
     facts,
     health,
     incoming,
@@ -42,6 +43,7 @@ from .wire import (
     Cancelling,
     DiagnosticsCollected,
     DiagnosticsPart,
+    Examined,
     Facts,
     Failing,
     Goodbye,
@@ -116,7 +118,7 @@ def _answer(line: str, reader: LineReader, executor: Executor) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - the one boundary of an answer: a node in a bad way still says so
         message = f"saturn failed on the node by a fault of its own: {error!r}"
-        _refuse(request, executor, NodeError("internal_error", message, "saturn diagnose --hosts " + request.node.host))
+        _refuse(request, executor, NodeError("internal_error", message, "saturn doctor --hosts " + request.node.host))
 
 
 def _refuse(request: Request, executor: Executor, error: NodeError) -> None:
@@ -145,13 +147,25 @@ def _understood(line: str) -> Request:
     return request
 
 
-def _greet(request: Request, executor: Executor) -> Sink:
-    """A sink for an answer without a worker, its hello sent."""
-    redactor = node_redactor(Paths(request.node.root).config)
+def _greet(request: Request, executor: Executor, redactor: Redactor | None = None) -> Sink:
+    """A sink for an answer without a worker, its hello sent. redactor: this node's unless told."""
+    redactor = redactor or node_redactor(Paths(request.node.root).config)
     sink = Sink(request.run, request.node.host, redactor, answer_to(1))
     python = sys.version.split()[0]
     sink.send(Hello, executor=executor.short, python=python, pid=os.getpid(), boot=lock.boot_id(), launch="answer")
     return sink
+
+
+def _hello(request: Request, _reader: LineReader, executor: Executor) -> None:
+    """Nothing is read for it: whoever measures the way and the clock wants no more than these."""
+    _greet(request, executor, Redactor()).send(Goodbye, outcome="success")
+
+
+def _examine(request: Request, _reader: LineReader, executor: Executor) -> None:
+    sink = _greet(request, executor)
+    for checks in examination.examined(request.node):
+        sink.send(Examined, checks=checks)
+    sink.send(Goodbye, outcome="success")
 
 
 def _facts(request: Request, _reader: LineReader, executor: Executor) -> None:
@@ -452,6 +466,8 @@ def parts(text: str) -> list[str]:
 
 _NO_REQUEST = Request("", "", NodeOrder("", "", "", "", ""))
 _VERBS: Any = {
+    "greet": _hello,
+    "examine": _examine,
     "facts": _facts,
     "plan": _plan,
     "run": _run,

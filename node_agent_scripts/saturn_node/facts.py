@@ -44,12 +44,12 @@ def observed(order: NodeOrder, executor: str, revision: str = "") -> dict[str, A
     problems = _Problems()
     nothing: dict[str, str] = {}
     versions = {"python": sys.version.split()[0], "saturn": executor}
-    versions.update(problems.instead(_git_version, nothing))
+    versions.update(problems.instead(git_version, nothing))
     engine = problems.instead(lambda: compose.require(order), nothing)
     versions.update(engine)
     containers = _containers(order, problems) if engine else None
     present, dirty = problems.instead(lambda: _checkout(order), _NO_CHECKOUT) if "git" in versions else _NO_CHECKOUT
-    problems.instead(lambda: _check_root(order.root), None)
+    problems.instead(lambda: check_root(order.root), None)
     return {
         "revision": present,
         "dirty": dirty,
@@ -83,7 +83,8 @@ def _containers(order: NodeOrder, problems: _Problems) -> tuple[Container, ...] 
     return problems.instead(lambda: compose.containers(order), unknown)
 
 
-def _git_version() -> dict[str, str]:
+def git_version() -> dict[str, str]:
+    """The version of git, by its name. Fails with no_git."""
     finished = proc.run(("git", "--version"), timeout_s=git.LOCAL_TIMEOUT_S)
     return {"git": finished.stdout.strip().replace("git version ", "")}
 
@@ -102,12 +103,10 @@ def _checkout(order: NodeOrder) -> tuple[str, tuple[str, ...]]:
         return revision, ()
 
 
-def _check_root(root: str) -> None:
+def check_root(root: str) -> None:
     """Whether a run could create and replace what it needs below the root."""
     paths = Paths(root)
-    nearest = root
-    while not os.path.exists(nearest):
-        nearest = os.path.dirname(nearest)
+    nearest = nearest_folder(root)
     needed = (path for path in paths.folders() if os.path.exists(path))
     for path in (nearest, *needed, *_replaced(paths)):
         is_usable = os.access(path, os.W_OK | os.X_OK) and os.path.isdir(path)
@@ -118,6 +117,13 @@ def _check_root(root: str) -> None:
 def _replaced(paths: Paths) -> tuple[str, ...]:
     """Files that every run opens again, rather than replacing them."""
     return tuple(path for path in (paths.lock,) if os.path.exists(path))
+
+
+def nearest_folder(path: str) -> str:
+    """The path itself, or the nearest above it that is there."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def unwritable(path: str, root: str) -> NodeError:

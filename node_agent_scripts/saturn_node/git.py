@@ -162,6 +162,12 @@ def transfer(command: tuple[str, ...], on_line: Callable[[str], None], idle_s: f
     return finished._replace(tail=tuple(line for line in finished.tail if not _PROGRESS.search(line)))
 
 
+def ls_remote(origin: str, branch: str, timeout_s: float) -> proc.Finished:
+    """What origin says of the branch; nothing on stdout when it has none."""
+    command = ("git", "ls-remote", "--", origin, f"refs/heads/{branch}")
+    return proc.run(command, env=_transfer_environment(command), timeout_s=timeout_s)
+
+
 def is_checkout(path: str) -> bool:
     """Whether something of git is at the path."""
     return os.path.lexists(os.path.join(path, ".git"))

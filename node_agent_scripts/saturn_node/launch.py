@@ -18,7 +18,8 @@ FORKED = "forked"
 PATIENCE_S = 10.0
 """systemd answers within moments; one that hangs must not keep a deploy from its node."""
 
-_RUNNING = "/run/systemd/system"
+RUNNING = "/run/systemd/system"
+"""Is there where systemd runs the machine: sd_booted(3)."""
 _LINGER = "/var/lib/systemd/linger"
 
 _HANDED_ON = (
@@ -35,7 +36,7 @@ class Node(NamedTuple):
     uid: int
     name: str
     environ: Mapping[str, str]
-    running: str = _RUNNING
+    running: str = RUNNING
     linger: str = _LINGER
 
     @classmethod

@@ -146,7 +146,7 @@ class Sink:
         return f"{self._left_out} lines of output were left out: this run had more than it may keep"
 
 
-_OWN_WORDS = frozenset({"hint", "file", "key"})
+_OWN_WORDS = frozenset({"hint", "fix", "file", "key"})
 _OWN = Redactor()
 """Commands to type, paths and names of keys are saturn's own words: a value such as `solaria` must not deface them."""
 

@@ -125,11 +125,12 @@ class Request:
     """One thing the controller asks of the executor.
 
     verb: `backups`, `verify`, `fetch` (list the backups of the services, read them to their end, send a file of one);
-    `facts` (read-only), `plan` (facts, and what a run would do; read-only, too), `run` (start the run unless it
+    `greet` (a hello, at once, that tells the way and the clock), `examine` (read-only: is anything wrong with the
+    node), `facts` (read-only), `plan` (facts, and what a run would do; read-only, too), `run` (start the run unless it
     was started, then follow it), `follow` (a run that was started, never start it), `diagnose`, `cancel`, `ack` (the
     node was reached after `service` came up). While a run is followed the last two have no answer of their own.
-    run: the run id; `facts`, `plan` and `diagnose` get one of their own that names no run, `cancel` may leave it empty:
-    the run at work. revision: the full commit the checkout must reach. after: the last seq the controller already has.
+    run: the run id; whatever starts no run gets one of its own that names none, `cancel` may leave it empty: the run
+    at work. revision: the full commit the checkout must reach. after: the last seq the controller already has.
     now: for `cancel`: end the command in hand, too. service: for `ack`: the one that is acknowledged. by, controller:
     who confirmed this run, and on which machine. attended: a person on the node itself did, and needs no line to it.
     plan: the digest of the plan that was confirmed; "" when nobody saw one (a person on the node).
@@ -346,6 +347,19 @@ class Problem:
     code: str
     message: str
     hint: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. status: ok | warn | fail | skip (it does not apply here).
+
+    name: stable, one for each thing that is looked at. fix: the next command to type, "" when nothing is to be done.
+    """
+
+    name: str
+    status: str
+    message: str = ""
+    fix: str = ""
 
 
 # --- events: what the executor answers -------------------------------------------------------------------------------
@@ -813,6 +827,18 @@ class BackupPart:
 
 
 @dataclass(frozen=True)
+class Examined:
+    """A part of the answer to `examine`: checks that were made; several such events follow one another."""
+
+    seq: int
+    at: str
+    run: str
+    host: str
+    checks: Tuple[Check, ...] = ()
+    type: Literal["examined"] = "examined"
+
+
+@dataclass(frozen=True)
 class Refused:
     """The request was not begun. code says why (locked, root_unwritable, ...); a goodbye `refused` follows."""
 
@@ -873,12 +899,13 @@ Event = Union[
     Backups,
     BackupVerified,
     BackupPart,
+    Examined,
     Refused,
     Goodbye,
 ]
 
 FREE_TEXT = frozenset(
-    {"text", "message", "hint", "tail", "reason", "reasons", "drift", "before", "after", "ports", "file", "key"}
+    {"text", "message", "hint", "fix", "tail", "reason", "reasons", "drift", "before", "after", "ports", "file", "key"}
 )
 """Fields that may hold anything a command printed: redacted and bounded at the sink. Others are saturn's own words."""
 

@@ -22,12 +22,15 @@ def _announce(host: str, event: SessionWaiting) -> None:
 
 
 def dialled(
-    topology: Topology, work: Callable[[Switchboard], Awaitable[T]], announce: Announce | None = _announce
+    topology: Topology | None, work: Callable[[Switchboard], Awaitable[T]], announce: Announce | None = _announce
 ) -> T:
-    """What comes of the work, which opens its sessions by the switchboard. announce: None where events say it."""
+    """What comes of the work, which opens its sessions by the switchboard. announce: None where events say it.
+
+    topology: None where nobody is dialled.
+    """
 
     async def done() -> T:
-        async with Switchboard(topology.hosts, announce) as switchboard:
+        async with Switchboard(topology.hosts if topology else {}, announce) as switchboard:
             return await work(switchboard)
 
     return asyncio.run(done())

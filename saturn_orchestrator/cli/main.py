@@ -28,6 +28,7 @@ VERBS = {
     "history": "List the runs that this machine knows of.",
     "show": "Show one run as it ended, or all its events.",
     "logs": "Print what a host said in a run, from the journal.",
+    "doctor": "Look for what is wrong with this machine and the hosts.",
     "diagnose": "Collect a node's diagnostics and bring them here.",
     "demo": "Deploy a sample homelab to nodes on this very machine.",
 }
@@ -89,7 +90,7 @@ def _run(words: list[str]) -> int:
         return _told(error, words)
     except Exception as error:  # noqa: BLE001 - the one boundary: a defect of ours is told in a sentence, too
         message = f"a defect in saturn: {type(error).__name__}: {error}"
-        hint = "run it again as `saturn --verbose …` and report what it shows"
+        hint = "saturn doctor --local   # then run it again as `saturn --verbose …`, and report what it shows"
         return _told(SaturnError(message, code="internal_error", hint=hint), words, cause=error)
     return result if isinstance(result, int) else 0
 

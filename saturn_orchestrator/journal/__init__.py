@@ -8,8 +8,8 @@ A journal that is damaged is set aside under another name and a new one is begun
 full disk or of a newer saturn is left as it is.
 """
 
-from saturn_orchestrator.journal.database import journal_file, state_folder
+from saturn_orchestrator.journal.database import condition, journal_file, state_folder
 from saturn_orchestrator.journal.records import Records
 from saturn_orchestrator.journal.sink import Journal
 
-__all__ = ["Journal", "Records", "journal_file", "state_folder"]
+__all__ = ["Journal", "Records", "condition", "journal_file", "state_folder"]

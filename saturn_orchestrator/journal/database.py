@@ -10,6 +10,7 @@ from pathlib import Path
 
 from saturn_orchestrator import events
 from saturn_orchestrator.journal.rows import journalled_events, replayed
+from saturn_orchestrator.state.workplace import Shelf
 
 _BUSY_S = 10
 
@@ -54,6 +55,20 @@ def opened(file: Path, warn: Callable[[str], None]) -> sqlite3.Connection:
             raise
         set_aside(file, error, warn)
         return _prepared(file)
+
+
+def condition(file: Path) -> Shelf:
+    """What can be told of the journal without changing it: it is neither made, migrated, nor set aside."""
+    newest = len(_MIGRATIONS)
+    if not file.exists():
+        return Shelf(file, is_there=False, newest=newest)
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)) as database:
+            (said,) = database.execute("PRAGMA quick_check(1)").fetchone()
+            return Shelf(file, True, _version(database), newest, damage="" if said == "ok" else str(said))
+    except sqlite3.Error as error:
+        damage, trouble = (str(error), "") if is_damage(error) else ("", str(error))
+        return Shelf(file, True, newest=newest, damage=damage, trouble=trouble)
 
 
 def _prepared(file: Path) -> sqlite3.Connection:

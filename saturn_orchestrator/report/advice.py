@@ -23,6 +23,8 @@ def next_command(host: HostState) -> str:
         return host.error.hint
     if host.left and host.left.hint:
         return host.left.hint
+    if host.status is Status.UNREACHABLE:
+        return f"saturn doctor --hosts {host.host}"
     if host.status in {Status.RUNNING, Status.CONFIRMED}:
         return f"saturn attach --hosts {host.host}"
     if task in {BACKUP, RESTORE}:

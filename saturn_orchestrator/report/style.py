@@ -171,6 +171,11 @@ LOOKS: Mapping[str, Look] = {
     # a backup that was read to its end
     "sound": Look("✔", "green"),
     "damaged": Look("✘", "bold red"),
+    # what became of a check
+    "ok": Look("✔", "green"),
+    "warn": Look("!", "bold yellow"),
+    "fail": Look("✘", "bold red"),
+    "skip": Look("-", "dim"),
     # how loud a line is
     "error": Look("✘", "bold red"),
     "warning": Look("!", "bold yellow"),

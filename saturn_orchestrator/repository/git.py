@@ -52,6 +52,10 @@ class Repository:
         revision, _, subject = out.rstrip("\n").partition("\0")
         return Commit(revision, subject)
 
+    async def current_branch(self) -> str:
+        """The branch that is checked out; "" when none is."""
+        return (await self._git("symbolic-ref", "--quiet", "--short", "HEAD"))[1].strip()
+
     async def check_root(self) -> None:
         """Make sure that the folder is the root of its repository: nodes find services by paths from that root.
 

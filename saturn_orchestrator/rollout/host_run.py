@@ -196,7 +196,7 @@ class HostRun:
         if self._following:
             self._following.leave("internal_error", message)
         else:
-            hint = "again with --verbose, and report what it shows"
+            hint = f"saturn doctor --hosts {self._host.name}   # then again with --verbose; report what it shows"
             self._post(events.HostFailed(now(), "internal_error", message, hint))
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from saturn_orchestrator.errors import OffTailnet
+from saturn_orchestrator.errors import OffTailnet, SessionError
 from saturn_orchestrator.events import OwnEvent, SessionWaiting, now
 from saturn_orchestrator.session.approval import Approvals
 from saturn_orchestrator.session.base import Session, Tell
@@ -111,6 +111,36 @@ class Switchboard:
         """
         known = await self.book.tailnet() if is_tailnet_wanted(host) else None
         return route_of(host, known, now())
+
+    async def identity_trouble(self, host: Host) -> SessionError | None:
+        """Why the key that the topology names for the host is of no use; None, too, when no way leads there."""
+        from saturn_orchestrator.session.ssh import identities
+
+        return await self._trouble(host, identities)
+
+    async def host_key_trouble(self, host: Host) -> SessionError | None:
+        """Why the host could not be told from an impostor; None, too, when no way leads there."""
+        from saturn_orchestrator.session.ssh import trusted_keys
+
+        return await self._trouble(host, trusted_keys)
+
+    async def _trouble(self, host: Host, look: Callable[[Route], object]) -> SessionError | None:
+        try:
+            route = await self.route(host)
+        except SessionError:
+            return None
+        try:
+            look(route)
+        except SessionError as error:
+            return error
+        return None
+
+    async def is_tailscale_ssh(self, host: Host) -> bool:
+        """Whether the tailnet lets us in and vouches for the host, so that neither needs a key of its own here."""
+        try:
+            return (await self.route(host)).is_tailscale_ssh
+        except SessionError:
+            return False
 
     async def __aenter__(self) -> Self:
         """Nothing is opened yet."""

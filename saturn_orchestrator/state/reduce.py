@@ -318,6 +318,7 @@ MOVES: dict[type, _Move] = {
     events.Backups: (frozenset({Status.RUNNING}), _kept),
     events.BackupVerified: (frozenset({Status.RUNNING}), _kept),
     events.BackupPart: (frozenset({Status.RUNNING}), _kept),
+    events.Examined: (frozenset({Status.RUNNING}), _kept),
     events.Facts: (frozenset({Status.RUNNING}), _kept),
     events.Plan: (frozenset({Status.RUNNING}), _kept),
     events.Cancelling: (frozenset({Status.RUNNING}), _kept),

@@ -7,6 +7,7 @@ from support.build import deferred, plan
 from saturn_orchestrator.errors import Unreachable
 from saturn_orchestrator.events import (
     BackupVerified,
+    Check,
     DeploymentFact,
     Facts,
     ImageChange,
@@ -17,8 +18,10 @@ from saturn_orchestrator.events import (
 )
 from saturn_orchestrator.plan.model import Action, Change, Prospect, Step
 from saturn_orchestrator.report.backups_view import copies_document, holdings_document, inspections_document
+from saturn_orchestrator.report.doctor_view import doctor_document
 from saturn_orchestrator.report.documents import VERSION, no_run_document, plan_document, run_document, status_document
 from saturn_orchestrator.state.backups import Copy, Holdings, Inspection
+from saturn_orchestrator.state.checkup import Checkup
 from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
 from saturn_orchestrator.state.outcome import outcome
 from saturn_orchestrator.state.standing import Standing
@@ -161,3 +164,13 @@ def test_host_statuses_are_the_documented_ones():
         "rolled_back", "skipped",
     }  # fmt: skip
     assert {str(status) for status in Status if status.is_final} <= documented
+
+
+def test_doctor_document_has_its_keys():
+    check = Check("git", "ok", "2.39")
+    document = doctor_document([Checkup("", (check,)), Checkup("vps", (check,))])
+    assert set(document) == {"version", "exit_code", "saturn", "hosts"}
+    assert document["version"] == 1
+    assert all(
+        set(each) == {"name", "status", "message", "fix"} for each in (*document["saturn"], *document["hosts"]["vps"])
+    )

@@ -46,6 +46,7 @@ NEEDED = {
     "backups": "",
     "backup_verified": "service snapshot",
     "backup_part": "service snapshot file offset data",
+    "examined": "",
     "refused": "code message",
     "goodbye": "outcome",
 }

@@ -27,10 +27,11 @@ from support.build import (
 )
 
 from saturn_orchestrator import events
-from saturn_orchestrator.journal import Journal, Records, state_folder
+from saturn_orchestrator.journal import Journal, Records, condition, state_folder
 from saturn_orchestrator.journal.database import opened, set_aside
 from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.state.reduce import reduce_run
+from saturn_orchestrator.state.workplace import Shelf
 
 
 def replay(file: Path, run: str) -> RunState | None:
@@ -404,3 +405,21 @@ def test_a_row_that_somebody_bent_is_passed_over(tmp_path):
         database.execute("UPDATE events SET body = 'x' WHERE seq = 2")
 
     assert Records(file, never).replay(RUN).hosts["alpha"].status is Status.CHANGED
+
+
+def test_the_condition_of_a_journal_is_told_and_nothing_is_changed(tmp_path):
+    absent, sound, damaged, newer, folder = (tmp_path / name for name in ("absent", "sound", "damaged", "newer", "dir"))
+    journalled(sound, run_state("alpha"), [])
+    damaged.write_bytes(b"this is no database" * 500)
+    with closing(sqlite3.connect(newer)) as database:
+        database.execute("PRAGMA user_version = 99")
+    folder.mkdir()
+    before = {each: each.read_bytes() for each in (sound, damaged, newer)}
+
+    assert condition(absent) == Shelf(absent, is_there=False, newest=2)
+    assert condition(sound) == Shelf(sound, is_there=True, schema=2, newest=2)
+    assert condition(damaged).damage == "file is not a database"
+    assert condition(newer).schema == 99
+    assert condition(folder).trouble
+    assert {each: each.read_bytes() for each in before} == before
+    assert not absent.exists()

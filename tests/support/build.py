@@ -136,6 +136,7 @@ _PARTS: dict[str, type] = {
     "Tuple[SnapshotFact, ...]": events.SnapshotFact,
     "Tuple[ArchiveFact, ...]": events.ArchiveFact,
     "Tuple[Waiver, ...]": events.Waiver,
+    "Tuple[Check, ...]": events.Check,
     "Tuple[DeploymentFact, ...]": events.DeploymentFact,
     "Tuple[ServiceChange, ...]": events.ServiceChange,
     "Tuple[ImageChange, ...]": events.ImageChange,

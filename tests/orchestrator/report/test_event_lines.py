@@ -12,7 +12,8 @@ from saturn_orchestrator.state.model import HostState, Status
 
 SILENT = {
     events.Heartbeat, events.WorkerVanished, events.Cancelling, events.Facts, events.Plan,
-    events.DiagnosticsPart, events.Backups, events.BackupVerified, events.BackupPart, events.UnknownEvent,
+    events.DiagnosticsPart, events.Backups, events.BackupVerified, events.BackupPart, events.Examined,
+    events.UnknownEvent,
 }  # fmt: skip
 
 

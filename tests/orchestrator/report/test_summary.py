@@ -117,7 +117,7 @@ def test_stale_success_is_said_loudly():
     [
         (
             HostState("vps", Status.UNREACHABLE, error=HostError("unreachable", "timed out after 20 s")),
-            "unreachable: vps could not be reached: timed out after 20 s; help: saturn deploy --hosts vps",
+            "unreachable: vps could not be reached: timed out after 20 s; help: saturn doctor --hosts vps",
         ),
         (
             HostState("vps", Status.DECLINED),

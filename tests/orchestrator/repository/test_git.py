@@ -183,3 +183,12 @@ def test_uncommitted_of_a_clean_tree_is_nothing(tmp_path):
     made(tmp_path)
 
     assert asyncio.run(Repository(tmp_path).uncommitted(["services/web"])) == ()
+
+
+def test_the_branch_that_is_checked_out(tmp_path):
+    git, first, _ = made(tmp_path)
+    repository = Repository(tmp_path)
+
+    assert asyncio.run(repository.current_branch()) == "main"
+    git.git("checkout", "-q", first)
+    assert asyncio.run(repository.current_branch()) == ""

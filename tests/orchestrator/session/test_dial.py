@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 
+import asyncssh
 import pytest
 from support import build
 from support.ssh_server import opened_ssh
@@ -15,8 +16,9 @@ from saturn_orchestrator.session.base import nobody
 from saturn_orchestrator.session.dial import Switchboard, Watched
 from saturn_orchestrator.session.stream import Conversation
 from saturn_orchestrator.tailnet.book import AddressBook
+from saturn_orchestrator.tailnet.daemon import Tailscaled
 from saturn_orchestrator.tailnet.model import Path
-from saturn_orchestrator.topology.model import Ssh
+from saturn_orchestrator.topology.model import Host, Ssh
 
 
 def test_a_local_host_needs_no_ssh(tmp_path):
@@ -124,3 +126,28 @@ def test_asyncssh_is_not_imported_before_a_host_is_dialled():
     assert (
         subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=True).stdout == "False\n"
     )
+
+
+def troubles(host: Host, daemon: Tailscaled) -> tuple[str, str, bool]:
+    """The codes of what is wrong with the keys, and whether none of ours is needed."""
+
+    async def asked() -> tuple[str, str, bool]:
+        board = Switchboard({}, book=AddressBook(daemon))
+        identity, host_key = await board.identity_trouble(host), await board.host_key_trouble(host)
+        codes = [each.code if each else "" for each in (identity, host_key)]
+        return codes[0], codes[1], await board.is_tailscale_ssh(host)
+
+    return asyncio.run(asked())
+
+
+def test_what_is_wrong_with_the_keys_is_known_without_dialling(tmp_path, monkeypatch):
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    key = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    host = build.host(ssh=Ssh(user="ada", identity_file=tmp_path / "absent", known_hosts=tmp_path / "none"))
+
+    assert troubles(host, NoTailnet()) == ("identity_missing", "host_key_unknown", False)
+    assert troubles(host, FakeTailscaled(tailnet(peer("alpha", host_keys=(key,))))) == ("", "", True)
+
+
+def test_a_host_without_a_way_has_no_trouble_with_keys():
+    assert troubles(build.host(transport="tailscale"), NoTailnet()) == ("", "", False)
