@@ -17,6 +17,7 @@ WITHOUT = {
     "cli/deploy.py": "a verb: see cli/demo.py",
     "cli/diagnose.py": "a verb: see cli/demo.py",
     "cli/dialling.py": "see cli/wiring.py",
+    "cli/groups.py": "what it says of a typo: cli/test_help.py",
     "cli/history.py": "a verb, tried with what it reads in app/test_show.py",
     "cli/init.py": "a verb: see cli/demo.py",
     "cli/logs.py": "a verb, tried with what it reads in app/test_show.py",

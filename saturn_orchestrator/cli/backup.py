@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from saturn_orchestrator.cli import offers
+from saturn_orchestrator.cli.groups import Words
 from saturn_orchestrator.cli.options import (
     Selection,
     link_patience_option,
@@ -18,7 +19,7 @@ from saturn_orchestrator.cli.options import (
 )
 
 
-@click.group("backup", invoke_without_command=True)
+@click.group("backup", cls=Words, invoke_without_command=True)
 @selection_options
 @services_option
 @click.option("--yes", is_flag=True, help="Confirm every host beforehand; never implied.")

@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from saturn_orchestrator import __version__
 from saturn_orchestrator.cli.completion import VARIABLE, completed
+from saturn_orchestrator.cli.groups import Words
 from saturn_orchestrator.errors import Interrupted, SaturnError
 
 VERBS = {
@@ -33,12 +34,13 @@ VERBS = {
     "logs": "Print what a host said in a run, from the journal.",
     "diagnose": "Collect a node's diagnostics and bring them here.",
     "demo": "Deploy a sample homelab to nodes on this very machine.",
+    "help": "Show the help of a verb, or its manual page.",
     "completion": "Print what teaches a shell to complete saturn's words.",
 }
 """Every verb with its one line of help, so that `saturn --help` imports none of them."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Words):
     """A group that knows its verbs by name and imports one only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002

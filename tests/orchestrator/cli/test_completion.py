@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from orchestrator.journals import journalled
+from support.build import RUN, node_event, own_event, run_state, run_story
 from support.repository import GitFolder
 
+from saturn_orchestrator import events
 from saturn_orchestrator.cli.completion import VARIABLE
 
 SATURN = Path(sys.executable).with_name("saturn")
@@ -128,16 +131,19 @@ def test_zsh_and_fish_are_told_what_a_name_is(homelab):
         (("plan", "--services", ""), ["mosquitto", "ollama", "zigbee2mqtt"]),
         (("plan", "--hosts", "south", "--services", ""), ["mosquitto"]),
         (("plan", "--services", "ollama,m"), ["ollama,mosquitto"]),
-        (("plan", "--hosts", "chelsty,chelsty,ch"), [""]),
+        (("plan", "--hosts", "chelsty,chelsty,ch"), []),
         (("backup", "list", "--hosts", "sou"), ["south"]),
         (("backup", "fetch", "chelsty", "z"), ["zigbee2mqtt"]),
         (("logs", "ch"), ["chelsty"]),
         (("history", "--hosts", "ch"), ["chelsty"]),
+        (("help", "backup", ""), ["fetch", "list", "verify"]),
+        (("help", "nonsense", ""), []),
+        (("help", "cat"), ["catch-up"]),
         (("completion", ""), ["bash", "zsh", "fish"]),
     ],
 )
 def test_names_of_the_inventory_are_offered(homelab, words, names):
-    assert (offered(homelab, *words) or [""]) == names
+    assert [name for name in offered(homelab, *words) if name] == names
 
 
 def test_the_inventory_that_is_named_counts(homelab, tmp_path):
@@ -186,6 +192,21 @@ def test_nothing_is_said_outside_a_repository(tmp_path, shell, words):
 
     assert (done.stderr, done.stdout.strip()) == ("", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_and_backups_are_those_of_the_journal(homelab, tmp_path):
+    order = (own_event(kind) for kind in (events.SessionOpened, events.HostPlanned, events.HostConfirmed))
+    told = [("chelsty", event) for event in (*order, *run_story("chelsty")[:-1])]
+    for seq, (service, snapshot) in enumerate((("mosquitto", "20261125T0310"), ("zigbee2mqtt", "20261125T0311")), 6):
+        kept = node_event(events.BackupWritten, seq, "chelsty", stage="deploy", service=service, snapshot=snapshot)
+        told.append(("chelsty", kept))
+    journalled(tmp_path / "state" / "saturn" / "journal.db", run_state("chelsty"), told)
+
+    assert offered(homelab, "show", "") == [RUN, "last"]
+    assert offered(homelab, "deploy", "--retry-failed", "2026") == [RUN]
+    assert offered(homelab, "restore", "chelsty", "zigbee2mqtt", "--from", "") == ["20261125T0311"]
+    assert offered(homelab, "restore", "chelsty", "--from", "") == ["20261125T0310", "20261125T0311"]
+    assert offered(homelab, "backup", "fetch", "south", "--from", "") == []
 
 
 def test_a_damaged_journal_is_left_alone(homelab, tmp_path):
