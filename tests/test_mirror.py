@@ -29,6 +29,7 @@ WITHOUT = {
     "cli/show.py": "a verb, tried with what it reads in app/test_show.py",
     "cli/status.py": "a verb: see cli/demo.py",
     "cli/validate.py": "a verb: see cli/demo.py",
+    "cli/watching.py": "see cli/wiring.py: e2e/test_watch.py",
     "cli/wiring.py": "the wiring of real screens, keys and signals: tried whole in e2e",
     "app/sample.py": "where the sample lies: found by app/test_init.py, and from a built wheel in e2e/test_install.py",
     "journal/database.py": "the four modules of the journal are one thing: orchestrator/test_journal.py",

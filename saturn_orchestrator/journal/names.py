@@ -21,7 +21,7 @@ FROM runs ORDER BY run DESC LIMIT ?
 _BACKUPS = """
 SELECT json_extract(body, '$.snapshot'), host || ' ' || json_extract(body, '$.service') FROM events
 WHERE type = 'backup_written' AND ?1 IN ('', host) AND ?2 IN ('', json_extract(body, '$.service'))
-ORDER BY run DESC LIMIT ?3
+ORDER BY run DESC, 1 DESC LIMIT ?3
 """
 
 

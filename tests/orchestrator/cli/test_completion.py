@@ -205,7 +205,7 @@ def test_runs_and_backups_are_those_of_the_journal(homelab, tmp_path):
     assert offered(homelab, "show", "") == [RUN, "last"]
     assert offered(homelab, "deploy", "--retry-failed", "2026") == [RUN]
     assert offered(homelab, "restore", "chelsty", "zigbee2mqtt", "--from", "") == ["20261125T0311"]
-    assert offered(homelab, "restore", "chelsty", "--from", "") == ["20261125T0310", "20261125T0311"]
+    assert offered(homelab, "restore", "chelsty", "--from", "") == ["20261125T0311", "20261125T0310"]
     assert offered(homelab, "backup", "fetch", "south", "--from", "") == []
 
 
