@@ -14,7 +14,7 @@ from saturn_orchestrator.ages import seconds_between, span_text
 from saturn_orchestrator.report.documents import Document, dump_line, watch_document
 from saturn_orchestrator.report.problems import problem_block
 from saturn_orchestrator.report.status_view import Remark, status_table
-from saturn_orchestrator.report.style import Screen, show, silence, verbatim
+from saturn_orchestrator.report.style import Screen, is_unread, show, silence, verbatim
 from saturn_orchestrator.report.times import local_time
 from saturn_orchestrator.state.watch import Presence, WatchState
 
@@ -87,13 +87,14 @@ class WatchLines:
     def show(self, state: WatchState) -> None:
         """A line, if anything but the time is new."""
         document = watch_document(state, self._clock())
-        lasting = _lasting(document)
-        if lasting == self._last:
-            return
+        lasting, before = _lasting(document), self._last
         self._last = lasting
         try:
-            self._stream.write(dump_line(document))
-            self._stream.flush()
+            if lasting != before:
+                self._stream.write(dump_line(document))
+                self._stream.flush()
+            elif is_unread(self._stream):
+                self._on_gone()
         except OSError:
             silence(self._stream)
             self._on_gone()

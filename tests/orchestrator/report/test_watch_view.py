@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from support.build import facts
 from support.report_values import at, screen_of, shown
@@ -96,6 +97,20 @@ def test_lines_are_documents_of_what_changed():
     assert [host["reachability"] for host in first.values()] == ["unknown", "unknown"]
     assert (second["alpha"]["since"], second["alpha"]["again_at"]) == (at(1), None)
     assert (second["beta"]["since"], second["beta"]["again_at"]) == (at(2), at(30))
+
+
+def test_a_reader_that_left_is_noticed_when_there_is_nothing_to_say():
+    told: list[str] = []
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "r") as reader, os.fdopen(writing, "w") as writer:
+        view = WatchLines(writer, lambda: told.append("gone"), lambda: at(8))
+        view.show(BOTH)
+        view.show(BOTH)
+        assert told == []
+        reader.close()
+        view.show(BOTH)
+
+    assert told == ["gone"]
 
 
 class Gone(Terminal):
