@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import BashComplete, add_completion_class, get_completion_class
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+    add_completion_class,
+)
 
 VARIABLE = "_SATURN_COMPLETE"
 """The variable by which a shell asks what may come next. click makes it of the program's name."""
@@ -18,8 +25,32 @@ class Bash(BashComplete):
         return [word for word in words if word != "="], incomplete
 
 
+class Joined(ShellComplete):
+    """zsh and fish leave `--hosts=a` one word, and put what is answered in the place of all of it."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        """What may stand in the place of the word in hand."""
+        option, mark, _ = incomplete.partition("=")
+        before = f"{option}{mark}" if mark and option.startswith("-") else ""
+        found = super().get_completions(args, incomplete)
+        return [CompletionItem(f"{before}{each.value}", each.type, each.help) for each in found]
+
+
+class Zsh(Joined, ZshComplete):
+    """See Joined."""
+
+
+class Fish(Joined, FishComplete):
+    """click's script cuts an answer at every comma; only the first one ends the kind of answer."""
+
+    source_template = FishComplete.source_template.replace('string split ","', 'string split --max 1 ","')
+
+
+SHELLS = {each.name: each for each in (Bash, Zsh, Fish)}
+
+
 @click.command("completion")
-@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@click.argument("shell", type=click.Choice(tuple(SHELLS)))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> int:
     """Print the script that teaches a shell to complete saturn's words.
@@ -29,15 +60,14 @@ def command(ctx: click.Context, shell: str) -> int:
     saturn completion zsh > ~/.zfunc/_saturn
     saturn completion fish > ~/.config/fish/completions/saturn.fish
     """  # noqa: D301 - click's mark for lines that must not be wrapped
-    speaker = get_completion_class(shell)
-    assert speaker, "click knows the three shells"
-    click.echo(speaker(ctx.find_root().command, {}, "saturn", VARIABLE).source())
+    click.echo(SHELLS[shell](ctx.find_root().command, {}, "saturn", VARIABLE).source())
     return 0
 
 
 def completed(root: click.Command) -> int:
     """Answer a shell. Whatever is wrong is not said: it would stand in the middle of what a person types."""
-    add_completion_class(Bash)
+    for speaker in SHELLS.values():
+        add_completion_class(speaker)
     try:
         root.main([], prog_name="saturn", standalone_mode=False)
     except Exception:  # noqa: BLE001 - see above

@@ -15,7 +15,7 @@ from support.build import RUN, node_event, own_event, run_state, run_story
 from support.repository import GitFolder
 
 from saturn_orchestrator import events
-from saturn_orchestrator.cli.completion import VARIABLE
+from saturn_orchestrator.cli.completion import VARIABLE, Fish
 
 SATURN = Path(sys.executable).with_name("saturn")
 TOPOLOGY = """
@@ -110,6 +110,18 @@ def test_a_script_asks_saturn_by_its_variable(tmp_path, shell):
     done = subprocess.run((SATURN, "completion", shell), env=environ(tmp_path), capture_output=True, text=True)
 
     assert (done.returncode, done.stderr, f"{VARIABLE}={shell}_complete" in done.stdout) == (0, "", True)
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_a_word_that_holds_the_option_is_answered_whole(homelab, shell):
+    said = asked(shell, homelab, "status", "--hosts=chelsty,sol").stdout
+
+    assert "--hosts=chelsty,solaria" in said
+
+
+def test_fish_cuts_an_answer_once():
+    """A list that is completed has commas of its own."""
+    assert Fish.source_template.count('string split --max 1 ","') == 1
 
 
 def test_zsh_and_fish_are_told_what_a_name_is(homelab):
