@@ -1,4 +1,4 @@
-"""The documents say what the program does: verbs, options, events, exit codes, error codes; and links lead somewhere.
+"""The documents say what the program does: events, exit codes, error codes; and links lead somewhere.
 
 What the documents must name is read from the source, never listed here.
 """
@@ -12,13 +12,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
-import click
 import pytest
 from saturn_node import wire
 from saturn_node.compatibility import FLAWS
 
 from saturn_orchestrator import errors
-from saturn_orchestrator.cli.main import VERBS, saturn
 from saturn_orchestrator.events import OwnEvent
 from saturn_orchestrator.policy import CODES
 from saturn_orchestrator.state import outcome
@@ -116,18 +114,6 @@ def all_error_codes() -> set[str]:
     return {code for file in SOURCES for code in error_codes(file.read_text(encoding="utf-8"))}
 
 
-def commands() -> dict[str, click.Command]:
-    context = click.Context(saturn, info_name="saturn")
-    found = {verb: saturn.get_command(context, verb) for verb in VERBS}
-    behind = {
-        f"{verb} {word}": inner
-        for verb, command in found.items()
-        if isinstance(command, click.Group)
-        for word, inner in command.commands.items()
-    }
-    return {"saturn": saturn, **{f"saturn {verb}": each for verb, each in {**found, **behind}.items() if each}}
-
-
 def exit_codes() -> set[int]:
     """Of the error tree and of outcomes."""
     classes = [
@@ -179,21 +165,6 @@ def missing_files(text: str) -> set[str]:
 
 
 # --- the tests --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", commands())
-def test_cli_reference_has_every_verb_and_option(name: str) -> None:
-    told = section(text_of("reference/cli.md"), f"`{name}`")
-    names = {word for each in commands()[name].params for word in each.opts if isinstance(each, click.Option)}
-
-    assert told, f"reference/cli.md has no section for {name}"
-    assert {each for each in names if f"`{each}" not in told} == set()
-
-
-def test_cli_reference_names_no_verb_that_is_not_there() -> None:
-    told = re.findall(r"^###? `(saturn [a-z -]+)`$", text_of("reference/cli.md"), re.MULTILINE)
-
-    assert sorted(told) == sorted(set(commands()) - {"saturn"})
 
 
 @pytest.mark.parametrize("kind", get_args(wire.Event), ids=lambda kind: kind.type)

@@ -10,7 +10,8 @@ from typing import Protocol
 from saturn_orchestrator.app.deferral import Memory as Recollection
 from saturn_orchestrator.app.wanted import Source
 from saturn_orchestrator.errors import RepositoryError, SessionError, Unreachable
-from saturn_orchestrator.events import now
+from saturn_orchestrator.events import Facts, now
+from saturn_orchestrator.repository import Distance
 from saturn_orchestrator.rollout.survey import connect, gather_facts
 from saturn_orchestrator.session.base import OpenSession
 from saturn_orchestrator.session.route import is_tailnet_wanted
@@ -45,8 +46,8 @@ async def status(
     except RepositoryError:
         source = None
     found = await asyncio.gather(*(_standing(host, source, open_session) for host in hosts))
-    known = (each if each.facts else _from(memory, each) for each in found)
-    peers = [each.peer or await _peer(host, book) for host, each in zip(hosts, found, strict=True)]
+    known = (each if each.facts else recalled(memory, each) for each in found)
+    peers = [each.peer or await known_peer(host, book) for host, each in zip(hosts, found, strict=True)]
     return tuple(
         replace(each, deferred=memory.deferred(each.host), peer=peer) for each, peer in zip(known, peers, strict=True)
     )
@@ -88,12 +89,14 @@ def _twins(meant: Mapping[str, Sequence[Peer]]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(each) for each in names.values() if len(each) > 1)
 
 
-async def _peer(host: Host, book: AddressBook | None) -> Peer | None:
+async def known_peer(host: Host, book: AddressBook | None) -> Peer | None:
+    """The host on the tailnet, where it needs it and is there."""
     found = await book.peers(host.address) if book and is_tailnet_wanted(host) else ()
     return found[0] if len(found) == 1 else None
 
 
-def _from(memory: Memory, away: Standing) -> Standing:
+def recalled(memory: Memory, away: Standing) -> Standing:
+    """A host that is away, with what the journal remembers of it."""
     run, at = memory.newest(away.host)
     state = memory.replay(run) if run else None
     if state is None:
@@ -105,20 +108,24 @@ async def _standing(host: Host, source: Source | None, open_session: OpenSession
     try:
         session = await connect(host, open_session)
     except SessionError as error:
-        return _away(host, error)
+        return away(host, error)
     try:
         facts = await gather_facts(host, session)
     except SessionError as error:
-        return _away(host, error)
+        return away(host, error)
     finally:
         await session.close()
-    distance = await source.distance(host, facts.revision) if source else None
+    return answered(host, facts, await source.distance(host, facts.revision) if source else None, session.peer)
+
+
+def answered(host: Host, facts: Facts, distance: Distance | None, peer: Peer | None) -> Standing:
+    """A host that answered just now."""
     behind, ahead = (distance.behind, distance.ahead) if distance else (None, None)
-    peer = session.peer
     return Standing(host.name, "online", observed_at=now(), facts=facts, behind=behind, ahead=ahead, peer=peer)
 
 
-def _away(host: Host, error: SessionError) -> Standing:
+def away(host: Host, error: SessionError) -> Standing:
+    """A host that could not be asked, and why."""
     reachability = "unreachable" if isinstance(error, Unreachable) else "denied"
     reachability = "offline" if error.code == "offline" else reachability
     reason = HostError(error.code, "; ".join((error.message, *error.notes)), error.hint)

@@ -8,16 +8,20 @@ from typing import Any
 
 import click
 
-from saturn_orchestrator.cli.options import Selection, link_patience_option, listed, loaded, selection_options
-
-_services_option = click.option(
-    "--services", multiple=True, callback=listed, metavar="A,B", help="Only these services."
+from saturn_orchestrator.cli import offers
+from saturn_orchestrator.cli.groups import Words
+from saturn_orchestrator.cli.options import (
+    Selection,
+    link_patience_option,
+    loaded,
+    selection_options,
+    services_option,
 )
 
 
-@click.group("backup", invoke_without_command=True)
+@click.group("backup", cls=Words, invoke_without_command=True)
 @selection_options
-@_services_option
+@services_option
 @click.option("--yes", is_flag=True, help="Confirm every host beforehand; never implied.")
 @click.option("--fetch", "fetches", is_flag=True, help="Bring home what was written, too: see saturn backup fetch.")
 @link_patience_option
@@ -72,7 +76,7 @@ def _asking(word: str, text: str) -> Callable[[Callable[..., Any]], click.Comman
         for option in (
             click.pass_context,
             click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
-            _services_option,
+            services_option,
             selection_options,
         ):
             function = option(function)
@@ -128,9 +132,10 @@ def verify_command(ctx: click.Context, selection: Selection, services: tuple[str
 
 
 @command.command("fetch")
-@click.argument("host")
-@click.argument("service")
-@click.option("--from", "wanted", default="", metavar="NAME", help="Which backup.  [default: the newest]")
+@click.argument("host", shell_complete=offers.HOST)
+@click.argument("service", shell_complete=offers.SERVICE)
+@click.option("--from", "wanted", default="", metavar="NAME", help="Which backup.  [default: the newest]",
+              shell_complete=offers.BACKUP)  # fmt: skip
 @click.option("--to", "folder", type=click.Path(path_type=Path), metavar="FOLDER",
               help="Below which folder.  [default: backups/HOST/SERVICE in saturn's state folder]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from saturn_orchestrator.app.demo import Kind, Ports, demo
 from saturn_orchestrator.errors import Interrupted
-from saturn_orchestrator.report.style import console, show, unbroken
-from saturn_orchestrator.session.loopback import LoopbackNode, new_identity
+
+if TYPE_CHECKING:
+    from saturn_orchestrator.app.demo import Kind
 
 _MAIN = "from saturn_orchestrator.cli.main import main; main()"
 _PATIENCE_S = 3.0
@@ -30,6 +31,10 @@ def command(simulated: bool) -> int:
 
 async def _interruptible(*, simulated: bool) -> None:
     """The story; the first signal ends it, and clearing up takes no more of them."""
+    from saturn_orchestrator.app.demo import Ports, demo
+    from saturn_orchestrator.report.style import console, show, unbroken
+    from saturn_orchestrator.session.loopback import LoopbackNode, new_identity
+
     screen = console(sys.stdout)
 
     def say(text: str, kind: Kind) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from saturn_orchestrator.cli import offers
 from saturn_orchestrator.cli.options import (
     Selection,
     Wish,
@@ -22,7 +23,8 @@ from saturn_orchestrator.cli.options import (
 @wish_options
 @prune_option
 @click.option("--resume", is_flag=True, help="Continue where the last run of each host stopped.")
-@click.option("--retry-failed", default="", metavar="RUN", help="The hosts that did not succeed in this run.")
+@click.option("--retry-failed", default="", metavar="RUN", help="The hosts that did not succeed in this run.",
+              shell_complete=offers.RUN)  # fmt: skip
 @rollout_options
 @click.option("--rollback-on-failure", is_flag=True, help="Return what a failed run touched to what it was.")
 @click.option("--defer-offline", is_flag=True, help="Remember what is confirmed for absent hosts: saturn catch-up.")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import click
 
+from saturn_orchestrator.cli import offers
 from saturn_orchestrator.cli.options import records
 from saturn_orchestrator.errors import UsageError
 
 
 @click.command("logs")
-@click.argument("host")
-@click.option("--run", help="A run's id, the beginning of it, or `last`.  [default: the newest that reached the host]")
+@click.argument("host", shell_complete=offers.HOST)
+@click.option("--run", help="A run's id, the beginning of it, or `last`.  [default: the newest that reached the host]",
+              shell_complete=offers.RUN)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the events, a JSON object a line.")
 def command(host: str, run: str | None, as_json: bool) -> int:
     """Print what a host said in a run, from the journal of this machine: nobody is asked, so it works offline."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from saturn_orchestrator import __version__
+from saturn_orchestrator.cli.completion import VARIABLE, completed
+from saturn_orchestrator.cli.groups import Words
 from saturn_orchestrator.errors import Interrupted, SaturnError
 
 VERBS = {
@@ -31,11 +35,13 @@ VERBS = {
     "doctor": "Look for what is wrong with this machine and the hosts.",
     "diagnose": "Collect a node's diagnostics and bring them here.",
     "demo": "Deploy a sample homelab to nodes on this very machine.",
+    "help": "Show the help of a verb, or its manual page.",
+    "completion": "Print what teaches a shell to complete saturn's words.",
 }
 """Every verb with its one line of help, so that `saturn --help` imports none of them."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Words):
     """A group that knows its verbs by name and imports one only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -48,6 +54,11 @@ class LazyGroup(click.Group):
             return None
         verb: click.Command = import_module(f"saturn_orchestrator.cli.{cmd_name.replace('-', '_')}").command
         return verb
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs that begin so, and saturn's own options."""
+        verbs = [CompletionItem(verb, help=said) for verb, said in VERBS.items() if verb.startswith(incomplete)]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The verbs and their one line each."""
@@ -73,7 +84,7 @@ def saturn(ctx: click.Context, inventory: Path | None, verbose: bool) -> None:
 def main(argv: list[str] | None = None) -> None:
     """The console script: run a verb, print an error in words, exit with the documented code."""
     words = sys.argv[1:] if argv is None else argv
-    sys.exit(_run(words))
+    sys.exit(completed(saturn) if os.environ.get(VARIABLE) else _run(words))
 
 
 def _run(words: list[str]) -> int:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from saturn_orchestrator.cli import offers
+
 if TYPE_CHECKING:
     from saturn_orchestrator.journal import Records
     from saturn_orchestrator.topology.model import Host, Service, Topology
@@ -50,9 +52,12 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds `--hosts`, `--tags`, `--roles` and `--all`, handed on as one `selection`."""
     from functools import wraps
 
-    @click.option("--hosts", multiple=True, callback=listed, metavar="A,B", help="These hosts.")
-    @click.option("--tags", multiple=True, callback=listed, metavar="T", help="Hosts with any of these tags.")
-    @click.option("--roles", multiple=True, callback=listed, metavar="R", help="Hosts with any of these roles.")
+    @click.option("--hosts", multiple=True, callback=listed, metavar="A,B", help="These hosts.",
+                  shell_complete=offers.HOSTS)  # fmt: skip
+    @click.option("--tags", multiple=True, callback=listed, metavar="T", help="Hosts with any of these tags.",
+                  shell_complete=offers.TAGS)  # fmt: skip
+    @click.option("--roles", multiple=True, callback=listed, metavar="R", help="Hosts with any of these roles.",
+                  shell_complete=offers.ROLES)  # fmt: skip
     @click.option("--all", "everything", is_flag=True, help="Every host of the topology.")
     @wraps(command)
     def wrapped(
@@ -71,6 +76,16 @@ class Wish:
     services: tuple[str, ...]
 
 
+services_option = click.option(
+    "--services",
+    multiple=True,
+    callback=listed,
+    metavar="A,B",
+    help="Only these services.",
+    shell_complete=offers.SERVICES,
+)
+
+
 prune_option = click.option("--prune", is_flag=True, help="Remove services that are assigned to a host no more.")
 
 
@@ -78,8 +93,9 @@ def wish_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds `--revision` and `--services`, handed on as one `wish`."""
     from functools import wraps
 
-    @click.option("--revision", default="", metavar="REV", help="The commit to deploy.  [default: tip of git.branch]")
-    @click.option("--services", multiple=True, callback=listed, metavar="A,B", help="Only these services.")
+    @click.option("--revision", default="", metavar="REV", help="The commit to deploy.  [default: tip of git.branch]",
+                  shell_complete=offers.REVISION)  # fmt: skip
+    @services_option
     @wraps(command)
     def wrapped(*args: Any, revision: str, services: tuple[str, ...], **rest: Any) -> Any:
         return command(*args, wish=Wish(revision, services), **rest)
@@ -193,7 +209,7 @@ link_patience_option = click.option(
 
 def topology_file(ctx: click.Context) -> Path:
     """The topology that `--inventory` names, else the one found from the current folder upwards."""
-    from saturn_orchestrator.topology.load import find
+    from saturn_orchestrator.topology.location import find
 
     given: Path | None = ctx.obj["inventory"]
     return given if given is not None else find(Path.cwd())

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import click
 
+from saturn_orchestrator.cli import offers
 from saturn_orchestrator.cli.options import link_patience_option, loaded
 
 
 @click.command("restore")
-@click.argument("host")
-@click.argument("service")
-@click.option("--from", "wanted", default="", metavar="NAME", help="Which backup.  [default: the newest]")
+@click.argument("host", shell_complete=offers.HOST)
+@click.argument("service", shell_complete=offers.SERVICE)
+@click.option("--from", "wanted", default="", metavar="NAME", help="Which backup.  [default: the newest]",
+              shell_complete=offers.BACKUP)  # fmt: skip
 @click.option("--yes", is_flag=True, help="Confirm beforehand; never implied.")
 @link_patience_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document on standard output.")

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import click
 
-from saturn_orchestrator.cli.options import Selection, link_patience_option, listed, loaded, selection_options
+from saturn_orchestrator.cli import offers
+from saturn_orchestrator.cli.options import (
+    Selection,
+    link_patience_option,
+    loaded,
+    selection_options,
+    services_option,
+)
 
 
 @click.command("rollback")
 @selection_options
-@click.option("--to", "to", default="", metavar="REV|RUN", help="Where to return to.  [default: the former deployment]")
-@click.option("--services", multiple=True, callback=listed, metavar="A,B", help="Only these services.")
+@click.option("--to", "to", default="", metavar="REV|RUN", help="Where to return to.  [default: the former deployment]",
+              shell_complete=offers.DEPLOYMENT)  # fmt: skip
+@services_option
 @click.option("--yes", is_flag=True, help="Confirm every host beforehand; never implied.")
 @link_patience_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document on standard output.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from saturn_orchestrator.cli import offers
 from saturn_orchestrator.cli.options import records
 
 
 @click.command("show")
-@click.argument("run")
+@click.argument("run", shell_complete=offers.RUN)
 @click.option("--events", "as_events", is_flag=True, help="Print its events, a JSON object a line, each with its host.")
 @click.option("--json", "as_json", is_flag=True, help="Print the document that `deploy --json` printed.")
 def command(run: str, as_events: bool, as_json: bool) -> int:

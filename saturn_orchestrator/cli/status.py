@@ -9,10 +9,17 @@ from saturn_orchestrator.cli.options import Selection, loaded, selection_options
 
 @click.command("status")
 @selection_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--watch", "period_s", is_flag=False, flag_value=5.0, type=click.FloatRange(min=1), metavar="[SECONDS]",
+              help="Go on, and ask again every so many seconds (5), until Ctrl-C.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document; with --watch one a line, on changes.")
 @click.pass_context
-def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:
-    """Show where every node stands: reachability, revision, last run, services. All hosts unless some are chosen."""
+def command(ctx: click.Context, selection: Selection, period_s: float | None, as_json: bool) -> int:
+    """Show where every node stands: reachability, revision, last run, services. All hosts unless some are chosen.
+
+    \b
+    saturn status --tags lte
+    saturn status --watch
+    """  # noqa: D301 - click's mark for lines that must not be wrapped
     import sys
 
     from saturn_orchestrator.app.status import status, surroundings
@@ -22,11 +29,16 @@ def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:
     from saturn_orchestrator.report.status_view import status_table
     from saturn_orchestrator.report.style import console, show
     from saturn_orchestrator.session.dial import Switchboard
-    from saturn_orchestrator.state.standing import Standing, Surroundings
+    from saturn_orchestrator.state.standing import Standing, Surroundings, exit_code
 
     topology = loaded(ctx)
     hosts = selection.of(topology, default_all=True)
     memory = records()
+    if period_s is not None:
+        from saturn_orchestrator.app.watch import Watch
+        from saturn_orchestrator.cli.watching import run_watch
+
+        return run_watch(Watch(topology, hosts, period_s), memory, as_json=as_json)
 
     async def asked(dial: Switchboard) -> tuple[tuple[Standing, ...], Surroundings]:
         standings = await status(topology, hosts, dial, memory, dial.book)
@@ -37,5 +49,4 @@ def command(ctx: click.Context, selection: Selection, as_json: bool) -> int:
         sys.stdout.write(dump(status_document(standings, around)))
     else:
         show(console(sys.stdout), status_table(standings, around))
-    codes = {1 if each.reachability == "denied" else 3 for each in standings if each.reachability != "online"}
-    return min(codes, default=0)
+    return exit_code(standings)

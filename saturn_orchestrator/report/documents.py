@@ -25,6 +25,7 @@ from saturn_orchestrator.state.model import HostError, HostState, RunState
 from saturn_orchestrator.state.outcome import Outcome
 from saturn_orchestrator.state.record import RunRecord
 from saturn_orchestrator.state.standing import Deferred, Standing, Surroundings
+from saturn_orchestrator.state.watch import WatchState
 from saturn_orchestrator.tailnet.model import Peer
 
 VERSION = 1
@@ -142,6 +143,19 @@ def status_document(standings: Sequence[Standing], around: Surroundings | None =
             "strangers": list(around.strangers),
         },
     }
+
+
+def watch_document(state: WatchState, at: str) -> Document:
+    """A line of `status --watch --json`: what `status --json` prints, and since when."""
+    document = status_document(state.standings, state.around)
+    for name, presence in state.hosts.items():
+        document["hosts"][name] |= {"since": presence.since, "again_at": presence.again_at or None}
+    return {**document, "at": at}
+
+
+def dump_line(document: Document) -> str:
+    """One document in one line."""
+    return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _standing(standing: Standing) -> Document:

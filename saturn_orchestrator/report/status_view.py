@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.console import Group
 from rich.text import Text
@@ -34,8 +35,20 @@ _SEVERITIES = {"offline": "note", "unreachable": "warning"}
 _REACHABILITY_ORDER = ("online", "offline", "unreachable", "denied")
 
 
+@dataclass(frozen=True)
+class Remark:
+    """What stands behind a host's reachability, instead of its age, and what is noted below when it is away."""
+
+    words: Text
+    notes: tuple[str, ...] = ()
+
+
 def status_table(
-    standings: Sequence[Standing], around: Surroundings | None = None, clock: Callable[[], str] = events.now
+    standings: Sequence[Standing],
+    around: Surroundings | None = None,
+    clock: Callable[[], str] = events.now,
+    remarks: Mapping[str, Remark] | None = None,
+    waiting: Sequence[list[Text]] = (),
 ) -> Group:
     """The table, the problems below it, and a counted last line.
 
@@ -43,17 +56,21 @@ def status_table(
         standings: the hosts, in the order they were chosen.
         around: what the tailnet tells beside them.
         clock: tells the present moment, RFC 3339; ages are counted from it.
+        remarks: by host, of a watch.
+        waiting: blocks that come before those of the tailnet.
     """
     now = clock()
-    blocks = [block for standing in standings for block in _blocks(standing, now)]
+    known = remarks or {}
+    blocks = [block for standing in standings for block in _blocks(standing, now, known.get(standing.host))]
+    blocks += waiting
     blocks += list(_surroundings_blocks(around)) if around else []
     counts = tally((standing.reachability for standing in standings), _REACHABILITY_ORDER)
     last = verbatim(f"{counted(len(standings), 'host')}{': ' if counts else ''}{counts}.", "bold")
-    return Group(_fitting_table(standings, now), Text(), *spaced(blocks), last)
+    return Group(_fitting_table(standings, now, known), Text(), *spaced(blocks), last)
 
 
-def _fitting_table(standings: Sequence[Standing], now: str) -> FirstFitting:
-    rows = [_cells(standing, now) for standing in standings]
+def _fitting_table(standings: Sequence[Standing], now: str, remarks: Mapping[str, Remark]) -> FirstFitting:
+    rows = [_cells(standing, now, remarks.get(standing.host)) for standing in standings]
     return FirstFitting(
         (
             *([table((*_COLUMNS[:2], "path", *_COLUMNS[2:]), rows)] if any(each.peer for each in standings) else []),
@@ -67,11 +84,11 @@ def _fitting_table(standings: Sequence[Standing], now: str) -> FirstFitting:
     )
 
 
-def _cells(standing: Standing, now: str) -> Row:
+def _cells(standing: Standing, now: str, remark: Remark | None) -> Row:
     facts = standing.facts
     return {
         "host": standing.host,
-        "reachability": _reachability(standing, now),
+        "reachability": _reachability(standing, now, remark),
         "path": _path(standing.peer) if standing.peer else "-",
         "revision": _revision(standing),
         "stage": facts.stage if facts and facts.stage else "-",
@@ -81,10 +98,12 @@ def _cells(standing: Standing, now: str) -> Row:
     }
 
 
-def _reachability(standing: Standing, now: str) -> Text:
+def _reachability(standing: Standing, now: str, remark: Remark | None) -> Text:
     """The word; of a remembered row its age, too."""
     word = word_text(standing.reachability)
-    if standing.source != "journal" or not standing.observed_at:
+    if remark:
+        return word.append_text(remark.words)
+    if standing.source == "live" or not standing.observed_at:
         return word
     return word.append_text(verbatim(f", seen {age_text(seconds_between(standing.observed_at, now))}", "dim"))
 
@@ -125,8 +144,8 @@ def _services(services: Sequence[ServiceFact]) -> str:
     return ", ".join((*parts, *([f"{drifted} drifted"] if drifted else ())))
 
 
-def _blocks(standing: Standing, now: str) -> list[list[Text]]:
-    blocks = [_error_block(standing, standing.error, now)] if standing.error else []
+def _blocks(standing: Standing, now: str, remark: Remark | None) -> list[list[Text]]:
+    blocks = [_error_block(standing, standing.error, now, remark)] if standing.error else []
     expiry = expiry_warning(standing.peer, now) if standing.peer else ""
     blocks += [_expiry_block(standing.host, expiry)] if expiry and not standing.error else []
     blocks += [_deferred_block(standing.host, standing.deferred, now)] if standing.deferred else []
@@ -186,15 +205,15 @@ def _orphans_block(host: str, orphans: Sequence[str]) -> list[Text]:
     return problem_block("orphans", message, host, severity="note", hint=hint)
 
 
-def _error_block(standing: Standing, error: HostError, now: str) -> list[Text]:
+def _error_block(standing: Standing, error: HostError, now: str, remark: Remark | None) -> list[Text]:
     return problem_block(
         error.code, error.message, standing.host, severity=_SEVERITIES.get(standing.reachability, "error"),
-        evidence=error.tail, notes=_remembered(standing, now), hint=error.hint,
+        evidence=error.tail, notes=(*_remembered(standing, now), *(remark.notes if remark else ())), hint=error.hint,
     )  # fmt: skip
 
 
 def _remembered(standing: Standing, now: str) -> list[str]:
-    if standing.source != "journal" or not standing.observed_at:
+    if standing.source == "live" or not standing.observed_at:
         return []
     return [f"the row above is remembered: {age_text(seconds_between(standing.observed_at, now))}"]
 

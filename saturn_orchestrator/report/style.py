@@ -9,6 +9,7 @@ import codecs
 import io
 import math
 import os
+import select
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,16 @@ def silence(stream: IO[str]) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)
+
+
+def is_unread(stream: IO[str]) -> bool:
+    """Whether whoever read the stream is gone. Told without writing: there may be nothing to write for hours."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return any(events & select.POLLERR for _, events in poll.poll(0))
+    except (OSError, ValueError):  # no file behind it
+        return False
 
 
 class Screen(Console):

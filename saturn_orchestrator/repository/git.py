@@ -14,6 +14,8 @@ from saturn_orchestrator.errors import RepositoryError
 
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _PATIENCE_S = 60.0
+_GLANCE_S = 2.0
+"""What a person who pressed a key waits for at most."""
 
 
 @dataclass(frozen=True)
@@ -171,16 +173,30 @@ class Repository:
 
 def tracked_files(folder: Path) -> tuple[str, ...] | None:
     """What git keeps below the folder, staged files included, relative to it; None where there is no git to ask."""
-    argv = ("git", "-C", str(folder), "ls-files", "-z")
+    told = _told(folder, _PATIENCE_S, "ls-files", "-z")
+    return None if told is None else tuple(dict.fromkeys(os.fsdecode(path) for path in told.split(b"\0") if path))
+
+
+def revision_names(folder: Path, limit: int) -> dict[str, str]:
+    """What a person may call a revision: branches, tags and the newest commits, each with its subject."""
+    refs = ("for-each-ref", "--sort=-committerdate", f"--count={limit}", "--format=%(refname:short)%00%(subject)")
+    commits = ("log", f"--max-count={limit}", "--format=%h%x00%s")
+    asked = ((*refs, "refs/heads", "refs/tags"), (*commits, "--branches", "--"))
+    told = b"\n".join(_told(folder, _GLANCE_S, *words) or b"" for words in asked).decode("utf-8", "replace")
+    lines = (line.partition("\0") for line in told.splitlines())
+    return {name: subject for name, mark, subject in lines if name and mark}
+
+
+def _told(folder: Path, patience_s: float, *words: str) -> bytes | None:
+    """What git says; None where there is no git to ask, or it takes longer."""
+    argv = ("git", "-C", str(folder), *words)
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, env=_environment(), timeout=_PATIENCE_S, check=False
+            argv, stdin=subprocess.DEVNULL, capture_output=True, env=_environment(), timeout=patience_s, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if done.returncode != 0:
-        return None
-    return tuple(dict.fromkeys(os.fsdecode(path) for path in done.stdout.split(b"\0") if path))
+    return done.stdout if done.returncode == 0 else None
 
 
 def _environment() -> dict[str, str]:

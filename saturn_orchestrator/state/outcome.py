@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from saturn_orchestrator.state.model import HostState, RunState, Status
 
 EXIT_SUCCESS = 0
 EXIT_FAILED = 1
+EXIT_INVALID = 2
 EXIT_UNREACHABLE = 3
 EXIT_ROLLED_BACK = 4
 EXIT_LOCKED = 5
 EXIT_DECLINED = 6
 EXIT_INTERRUPTED = 130
+
+MEANINGS: Mapping[int, str] = {
+    EXIT_SUCCESS: "Success: every host is as its plan wanted it; with `--detach`, every node has taken the run.",
+    EXIT_FAILED: "A host failed, was blocked by `validate`, or is lost; or a host denied the login or showed another"
+    " key.",
+    EXIT_INVALID: "The command line, the inventory or the repository is invalid. Nothing was touched.",
+    EXIT_UNREACHABLE: "Nobody failed, but a host was unreachable or deferred, or the line to a node at work stayed away"
+    " for too long.",
+    EXIT_ROLLED_BACK: "A host was rolled back by itself: its run failed, and what the run had touched is as it was"
+    " before.",
+    EXIT_LOCKED: "The node is locked by another run.",
+    EXIT_DECLINED: "A host was declined or skipped, or the run was cancelled.",
+    EXIT_INTERRUPTED: "Interrupted: a second Ctrl-C left the nodes to go on by themselves, or Ctrl-C came before"
+    " anything had begun.",
+}
+"""What each exit code says, in the words of docs/reference/exit-codes.md."""
 
 _PRECEDENCE = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_ROLLED_BACK, EXIT_LOCKED, EXIT_UNREACHABLE, EXIT_DECLINED)
 """When several apply, the first of these is the exit code."""

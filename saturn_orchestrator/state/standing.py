@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from saturn_orchestrator.events import Facts, RunFact, ServiceFact
 from saturn_orchestrator.state.model import HostError, HostState, ServiceState
+from saturn_orchestrator.state.outcome import EXIT_FAILED, EXIT_SUCCESS, EXIT_UNREACHABLE
 from saturn_orchestrator.tailnet.model import Peer
 
 
@@ -29,10 +31,11 @@ class Deferred:
 class Standing:
     """One host as it was last observed.
 
-    reachability: online | offline | unreachable | denied. source: live (the node answered now) | journal (remembered).
-    observed_at: RFC 3339, "" when never. behind, ahead: commits of the wanted revision that the node's lacks, and the
-    other way round; None when SATURN cannot tell. error: why there are no live facts. deferred: what waits for the host
-    to be back. peer: the host on the tailnet.
+    reachability: online | offline | unreachable | denied. source: live (the node answered now) | journal |
+    watch (remembered: from its last run, or from when it last answered in this very watch). observed_at: RFC 3339, ""
+    when never. behind, ahead: commits of the wanted revision that the node's lacks, and the other way round; None when
+    SATURN cannot tell. error: why there are no live facts. deferred: what waits for the host to be back. peer: the host
+    on the tailnet.
     """
 
     host: str
@@ -58,6 +61,14 @@ class Surroundings:
     trouble: HostError | None = None
     twins: tuple[tuple[str, ...], ...] = ()
     strangers: tuple[str, ...] = ()
+
+
+def exit_code(standings: Iterable[Standing]) -> int:
+    """Of a look at hosts: whether all of them answered, and could be worked with."""
+    words = {each.reachability for each in standings} - {"online"}
+    if "denied" in words:
+        return EXIT_FAILED
+    return EXIT_UNREACHABLE if words else EXIT_SUCCESS
 
 
 def remembered(run: str, host: HostState, at: str) -> Facts:

@@ -27,6 +27,10 @@ class AddressBook:
             self._asking = asyncio.create_task(self._asked())
         return await asyncio.shield(self._asking)  # a host that is given up must not take the answer from the others
 
+    def forget(self) -> None:
+        """Whoever wants to know next asks again: a command that goes on for hours must not live on old news."""
+        self._asking = None
+
     async def _asked(self) -> Tailnet | Trouble:
         known = await self.daemon.status()
         for _ in range(STARTS):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from saturn_orchestrator.errors import InventoryError, InventoryFinding, UsageError
+from saturn_orchestrator.errors import InventoryError, InventoryFinding
 from saturn_orchestrator.policy import CODES, FIXED
 from saturn_orchestrator.topology import schema
 from saturn_orchestrator.topology.carriers import carries_connection
@@ -39,23 +39,6 @@ S = TypeVar("S", bound=Section)
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
 COMPOSE_MAX = 1024 * 1024
 """Characters of a compose file that are looked at for images."""
-
-
-def find(start: Path) -> Path:
-    """The nearest inventory/topology.yaml from start upwards.
-
-    Raises:
-        UsageError: there is none (`inventory_not_found`).
-    """
-    start = start.absolute()
-    for folder in (start, *start.parents):
-        if (folder / "inventory" / "topology.yaml").is_file():
-            return folder / "inventory" / "topology.yaml"
-    raise UsageError(
-        f"there is no inventory/topology.yaml in {start} or above it",
-        code="inventory_not_found",
-        hint="saturn init   (or name one: saturn --inventory PATH ...)",
-    )
 
 
 def load(path: Path) -> Topology:

@@ -19,12 +19,21 @@ from saturn_orchestrator.events import (
 from saturn_orchestrator.plan.model import Action, Change, Prospect, Step
 from saturn_orchestrator.report.backups_view import copies_document, holdings_document, inspections_document
 from saturn_orchestrator.report.doctor_view import doctor_document
-from saturn_orchestrator.report.documents import VERSION, no_run_document, plan_document, run_document, status_document
+from saturn_orchestrator.report.documents import (
+    VERSION,
+    dump_line,
+    no_run_document,
+    plan_document,
+    run_document,
+    status_document,
+    watch_document,
+)
 from saturn_orchestrator.state.backups import Copy, Holdings, Inspection
 from saturn_orchestrator.state.checkup import Checkup
 from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
 from saturn_orchestrator.state.outcome import outcome
 from saturn_orchestrator.state.standing import Standing
+from saturn_orchestrator.state.watch import WatchState
 from saturn_orchestrator.tailnet.model import Peer
 
 RUN = "20261123T161002Z-7f3a"
@@ -94,6 +103,14 @@ def test_a_host_of_which_nothing_is_known_has_the_same_keys():
     run = RunState.of(RUN, REVISION, ["vps"])
     assert set(run_document(run, outcome(run))["hosts"]["vps"]) == HOST_KEYS
     assert set(status_document([Standing("vps", "unreachable")])["hosts"]["vps"]) == STANDING_KEYS
+
+
+def test_watch_document_is_a_status_document_with_times():
+    document = watch_document(WatchState.of(("vps",), AT), AT)
+
+    assert set(document) == {"version", "hosts", "tailnet", "at"}
+    assert set(document["hosts"]["vps"]) == STANDING_KEYS | {"since", "again_at"}
+    assert dump_line(document).count("\n") == 1
 
 
 def test_status_document_has_its_keys():

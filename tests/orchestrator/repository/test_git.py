@@ -10,7 +10,7 @@ from support.build import OLD
 from support.repository import GitFolder
 
 from saturn_orchestrator.errors import RepositoryError
-from saturn_orchestrator.repository import Commit, Distance, Repository
+from saturn_orchestrator.repository import Commit, Distance, Repository, revision_names
 
 WEB = "services/web/compose.yaml"
 
@@ -192,3 +192,19 @@ def test_the_branch_that_is_checked_out(tmp_path):
     assert asyncio.run(repository.current_branch()) == "main"
     git.git("checkout", "-q", first)
     assert asyncio.run(repository.current_branch()) == ""
+
+
+def test_revisions_have_the_names_a_person_knows_them_by(tmp_path):
+    git = GitFolder(tmp_path)
+    git.commit("first")
+    git.git("tag", "v1")
+    newest = git.commit("second: with\ttabs")
+
+    names = revision_names(tmp_path, 10)
+
+    assert list(names)[:2] == ["main", "v1"]
+    assert [subject for name, subject in names.items() if newest.startswith(name)] == ["second: with\ttabs"]
+
+
+def test_no_repository_names_no_revision(tmp_path):
+    assert (revision_names(tmp_path, 10), revision_names(tmp_path / "nowhere", 10)) == ({}, {})

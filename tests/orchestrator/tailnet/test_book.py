@@ -26,6 +26,19 @@ def test_tailscaled_is_asked_once_for_many_hosts():
     asyncio.run(story())
 
 
+def test_what_is_forgotten_is_asked_again():
+    async def story() -> int:
+        daemon = FakeTailscaled(TAILNET)
+        known = AddressBook(daemon)
+        await known.tailnet()
+        known.forget()
+        known.forget()
+        await asyncio.gather(known.tailnet(), known.tailnet())
+        return daemon.asked
+
+    assert asyncio.run(story()) == 2
+
+
 def test_nobody_is_asked_before_somebody_wants_to_know():
     daemon = FakeTailscaled(TAILNET)
     AddressBook(daemon)

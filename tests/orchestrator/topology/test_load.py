@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from orchestrator.topology.homelab import GIT, homelab, services
 
-from saturn_orchestrator.topology.load import find, load
+from saturn_orchestrator.topology.load import load
 from saturn_orchestrator.topology.model import (
     Backup,
     Compose,
@@ -198,13 +198,6 @@ def test_empty_host_and_service_files_are_fine(tmp_path: Path):
 def test_topology_outside_an_inventory_folder_lies_in_the_repository_root(tmp_path: Path):
     file = homelab(tmp_path, HEAD + "hosts: {vps: }\n").rename(tmp_path / "lab.yaml")
     assert load(file).folder == tmp_path
-
-
-def test_find_looks_upwards(tmp_path: Path):
-    file = homelab(tmp_path, HEAD)
-    deep = tmp_path / "services" / "web"
-    deep.mkdir(parents=True)
-    assert [find(start) for start in (tmp_path, deep, tmp_path / "inventory")] == [file, file, file]
 
 
 @pytest.mark.parametrize("name", ["topology.yaml", "topology.example.yaml"])

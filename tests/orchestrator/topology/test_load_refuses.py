@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from orchestrator.topology.homelab import GIT, homelab, services
 
-from saturn_orchestrator.errors import InventoryError, InventoryFinding, UsageError
-from saturn_orchestrator.topology.load import find, load
+from saturn_orchestrator.errors import InventoryError, InventoryFinding
+from saturn_orchestrator.topology.load import load
 
 BAD = Path(__file__).parents[2] / "cases" / "topology" / "bad"
 
@@ -119,13 +119,6 @@ def test_name_too_long_for_the_file_system_is_a_finding(tmp_path: Path):
     layout = f"layout: {{host: '{'x' * 300}{{host}}'}}\n"
     found = findings(homelab(tmp_path, "version: 1\n" + GIT + layout + "hosts: {vps: }\n"))
     assert [each.message for each in found] == ["cannot be read: File name too long"]
-
-
-def test_find_without_an_inventory_says_how_to_begin(tmp_path: Path):
-    with pytest.raises(UsageError) as caught:
-        find(tmp_path)
-    assert (caught.value.code, caught.value.exit_code) == ("inventory_not_found", 2)
-    assert caught.value.hint.startswith("saturn init")
 
 
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)

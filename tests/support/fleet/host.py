@@ -247,6 +247,10 @@ class FleetHost(Machine):
         listed = self.exec("docker", "ps", "--all", "--no-trunc", "--format", "{{json .}}", user="root").stdout
         return [json.loads(line) for line in listed.splitlines()]
 
+    def logins(self) -> int:
+        """Return how often anybody logged in over SSH since the host was made."""
+        return self.read(service.SSHD_LOG).count("Accepted publickey")
+
     # Back to the start
 
     def heal(self) -> None:

@@ -8,6 +8,7 @@ from support.fleet.process import wait_until
 
 SSHD_PID = "/run/sshd.pid"
 DOCKERD_PID = "/run/docker.pid"
+SSHD_LOG = "/var/log/sshd.log"
 SSHD_CONFIG = f"""\
 HostKey /etc/ssh/ssh_host_ed25519_key
 PidFile {SSHD_PID}
@@ -24,7 +25,7 @@ DOCKERD = (
 
 def start_sshd(machine: Machine) -> None:
     """Start sshd and wait until it listens."""
-    machine.exec("/usr/sbin/sshd", user="root")
+    machine.exec("/usr/sbin/sshd", "-E", SSHD_LOG, user="root")
     wait_until(f"sshd of {machine.name} to listen", lambda: _is_running(machine, SSHD_PID))
 
 
