@@ -45,7 +45,7 @@ async def status(
     except RepositoryError:
         source = None
     found = await asyncio.gather(*(_standing(host, source, open_session) for host in hosts))
-    known = (each if each.facts else _from(memory, each) for each in found)
+    known = (each if each.facts else recalled(memory, each) for each in found)
     peers = [each.peer or await _peer(host, book) for host, each in zip(hosts, found, strict=True)]
     return tuple(
         replace(each, deferred=memory.deferred(each.host), peer=peer) for each, peer in zip(known, peers, strict=True)
@@ -93,7 +93,8 @@ async def _peer(host: Host, book: AddressBook | None) -> Peer | None:
     return found[0] if len(found) == 1 else None
 
 
-def _from(memory: Memory, away: Standing) -> Standing:
+def recalled(memory: Memory, away: Standing) -> Standing:
+    """What the journal remembers of a host, in place of what could not be asked; the same when it knows nothing."""
     run, at = memory.newest(away.host)
     state = memory.replay(run) if run else None
     if state is None:
