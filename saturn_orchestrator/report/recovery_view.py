@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from saturn_orchestrator.events import STAGES, Facts, Finding, ServiceFact
+from saturn_orchestrator.events import PREFIX, STAGES, Facts, Finding, ServiceFact
 from saturn_orchestrator.report.fences import fenced, span
 from saturn_orchestrator.report.logs_view import log_lines
 from saturn_orchestrator.report.prompts import filled
@@ -41,7 +41,7 @@ Rows = Iterable[tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Bundle:
-    """A finished bundle. redacted: how many secrets were taken out, by kind."""
+    """A finished bundle. redacted: in how many places a secret was taken out, by kind."""
 
     text: str
     redacted: dict[str, int]
@@ -64,6 +64,11 @@ class _Writer:
 
     def word(self, text: str) -> str:
         return span(shortened(self._clean.redacted(text), _WORD_MAX))
+
+    def facts(self, rows: Iterable[tuple[str, str]]) -> str:
+        """A table of two columns: our word for something, and what is known of it. What is not known is left out."""
+        lines = [f"| {name} | {self.word(value)} |" for name, value in rows if value]
+        return "\n".join(("| | |", "| --- | --- |", *lines, ""))
 
     def table(self, titles: tuple[str, ...], rows: Rows) -> str:
         """Every cell is foreign. Too many rows are counted instead."""
@@ -119,10 +124,8 @@ def commands_markdown(commands: Sequence[NextCommand]) -> str:
 def _redacted_words(redacted: dict[str, int]) -> str:
     total = sum(redacted.values())
     kinds = ", ".join(f"{count} by {kind}" for kind, count in redacted.items())
-    told = f"{counted(total, 'secret')} redacted on SATURN ({kinds})" if total else "No secret was redacted on SATURN"
-    return (
-        f"{told}; the node had redacted the values of its `.env` files before. Names of hosts and services are kept.\n"
-    )
+    told = f"{counted(total, 'place')} redacted on SATURN ({kinds})" if total else "Nothing was redacted on SATURN"
+    return f"{told}; a node redacts the values of its `.env` files itself. Names of hosts and services are kept.\n"
 
 
 def _write_summary(writer: _Writer, known: Recovery) -> None:
@@ -136,7 +139,7 @@ def _write_summary(writer: _Writer, known: Recovery) -> None:
         ("link", f"{host.link}{', autonomous' if host.autonomous else ''}"),
         ("services, in deploy order", ", ".join(service.name for service in host.services)),
         ("run", known.run),
-        ("its end", str(state.status) if state else ""),
+        ("ended", f"{state.status} {state.finished_at}" if state else ""),
         ("failed in", place or (state.stage if state else "")),
         ("error code", error.code if error else ""),
         ("message", error.message if error else ""),
@@ -145,7 +148,7 @@ def _write_summary(writer: _Writer, known: Recovery) -> None:
         ("log on the node", state.log if state else ""),
         ("diagnostics on the node", state.diagnostics if state else ""),
     )
-    parts = [writer.table(("what", "value"), (row for row in rows if row[1]))]
+    parts = [writer.facts(rows)]
     if not known.run:
         parts.append("SATURN's journal knows no run of this host.\n")
     if error and error.tail:
@@ -166,7 +169,7 @@ def _write_markers(writer: _Writer, known: Recovery) -> None:
     stage = facts.stage if facts else (known.state.stage if known.state else "")
     rows = [("current_stage", stage), ("last_service", known.last_service)]
     rows += [(f"stage_{name}_complete", "stands" if name in known.completed else "is not there") for name in STAGES]
-    writer.section("State markers", f"{source}\n", writer.table(("marker", "value"), rows))
+    writer.section("State markers", f"{source}\n", writer.facts(rows))
 
 
 def _write_plan(writer: _Writer, known: Recovery) -> None:
@@ -182,7 +185,7 @@ def _write_plan(writer: _Writer, known: Recovery) -> None:
         ("task", plan.task or "deploy"),
     )
     lines = "\n".join(plan.changes) or "(its lines are not in the journal)"
-    writer.section("The plan of the run", writer.table(("what", "value"), rows), writer.block(lines, _PLAN_MAX))
+    writer.section("The plan of the run", writer.facts(rows), writer.block(lines, _PLAN_MAX))
 
 
 def _write_findings(writer: _Writer, findings: Sequence[Finding]) -> None:
@@ -208,7 +211,7 @@ def _write_now(writer: _Writer, known: Recovery) -> None:
         ("why not asked", f"{error.code}: {error.message}" if error else ""),
         *_standing_rows(known, facts),
     ]
-    parts = [writer.table(("what", "value"), (row for row in rows if row[1]))]
+    parts = [writer.facts(rows)]
     if facts and facts.services:
         titles = ("service", "state", "health", "containers", "not as it was left")
         parts.append(writer.table(titles, map(_service_row, facts.services)))
@@ -268,7 +271,8 @@ def _write_diagnostics(writer: _Writer, known: Recovery, room: int) -> None:
         writer.section("Diagnostics", f"SATURN has none of this host. {why}\n".replace(" \n", "\n"))
         return
     when = "Collected for this bundle" if found.is_fresh else "Fetched by an earlier `saturn diagnose`"
-    block = writer.block(found.text, room, in_parts=True)
+    lines = (line for line in found.text.split("\n") if not line.startswith(PREFIX))  # as events they stand above
+    block = writer.block("\n".join(lines), room, in_parts=True)
     writer.section("Diagnostics", f"{when}, {writer.word(found.at)}.\n", why, block)
 
 
@@ -283,7 +287,7 @@ def recovery_text(known: Recovery, bundle: Bundle, file: str, commands: Sequence
     lines = [
         verbatim(f"{known.host.name}, {what}", "bold"),
         unbroken(f"  bundle: {file}"),
-        verbatim(f"  {size_text(bundle.size)}, {counted(taken, 'secret')} redacted; {_source_words(known)}", "dim"),
+        verbatim(f"  {size_text(bundle.size)}, {counted(taken, 'place')} redacted; {_source_words(known)}", "dim"),
         Text(),
         verbatim("Next, the safest first:"),
     ]

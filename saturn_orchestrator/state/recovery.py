@@ -164,14 +164,16 @@ def _mending(known: Recovery) -> Iterator[NextCommand]:
     if state.status in _MAY_STAND_HALF and state.stage and _can_go_back(known):
         why = "returns to the deployment before, with its images; data stays as it is"
         yield NextCommand(f"saturn rollback --hosts {host}", why, is_safe=False)
-    yield from _restores(host, state)
+    yield from _restores(known.host, state)
 
 
-def _restores(host: str, state: HostState) -> Iterator[NextCommand]:
-    for name, service in state.services.items():
-        if service.backup:
+def _restores(host: Host, state: HostState) -> Iterator[NextCommand]:
+    """Only of services that the topology knows: a name that a node made up becomes no part of a command."""
+    for name in (each.name for each in host.services if each.name in state.services):
+        backup = state.services[name].backup
+        if backup:
             why = f"puts back the folders of {name} as they were before this run; what is there now is kept"
-            yield NextCommand(f"saturn restore {host} {name} --from {service.backup}", why, is_safe=False)
+            yield NextCommand(f"saturn restore {host.name} {name} --from {backup}", why, is_safe=False)
 
 
 def _is_open(known: Recovery) -> bool:

@@ -45,7 +45,7 @@ _NAMES_ALONE = frozenset({"ssh", "git+ssh", "sftp", "rsync", "git"})
 
 _ASSIGNMENT = re.compile(
     r"(?i)((?P<name>passw(?:or)?d|passphrase|secret|token|credential|api_?key|[_-]key|(?-i:[a-z]Key)|_auth|[_-]pwd"
-    r"|[\"']auth(?=[\"'])|(?<![a-z0-9])(?:pass|psk|jwt)(?![a-z])|(?-i:(?<![A-Za-z0-9])KEY))[\w-]{0,30}"
+    r"|[\"']auth(?=[\"'])|(?<![a-z0-9])(?:pass|psk|jwt)(?![a-z])|(?-i:(?<![A-Za-z0-9])KEY(?![A-Za-z])))[\w-]{0,30}"
     r"[\\\"']{0,4}[ \t]{0,8}(?P<sign>=>|:=|[=:])[ \t]{0,8})"
     r"(?P<value>(?P<quote>\\?[\"']).*|\S.*)"
 )
@@ -54,7 +54,7 @@ _LINE_START = re.compile(r"(?:[\d:.TZ+-]{10,40} +)?(?:[\w.-]{1,100} +\| +)?[ \t-
 _WORD = re.compile(r"\S+")
 _WORDS = re.compile(r"[A-Za-z\s.,:;!?'()-]*")
 _PATH = re.compile(r"/[a-z][\w.-]*(?:/[\w.-]*)+")
-_ENCODED = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{20,40000}={0,2}")
+_ENCODED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,40000}={0,2}")
 
 Note = Callable[[str, str], None]
 """Told of each thing that was taken out: its kind, and its value."""

@@ -26,3 +26,5 @@ def test_wheel_holds_the_executor_the_sample_and_the_starter(tmp_path: Path) -> 
     assert os.access(tmp_path / "homelab/services/hello/healthcheck.sh", os.X_OK)
     assert "is valid: 1 host, 1 service." in saturn("validate", folder=tmp_path / "homelab")
     assert (tmp_path / "installed/saturn_node/wire.py").exists()
+    told = saturn("recover", "first", "--offline", "--output", "-", folder=tmp_path / "homelab")
+    assert told.startswith("# Recover first\n")
