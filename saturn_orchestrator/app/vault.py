@@ -52,15 +52,28 @@ def promise(service: Service, host: str) -> str:
 
 
 def at_hand(topology: Topology, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Names and values of secrets that lie on SATURN as it is: `.env` files of services, and its own environment."""
+    """Names and values of secrets that lie on SATURN as it is: `.env` files of services, and its own environment.
+
+    Of a file every long value counts for a secret, of the environment only what is called one.
+    """
     folders = sorted({service.folder for host in topology.hosts.values() for service in host.services})
-    for folder in folders:
-        for file in sorted((topology.folder / folder).glob(".env*")):
-            if is_env(file.name) and file.is_file() and file.stat().st_size <= MAX_BYTES:
-                yield from dotenv.parse(file.read_text(encoding="utf-8", errors="replace")).items()
+    for file in (file for folder in folders for file in sorted((topology.folder / folder).glob(".env*"))):
+        if is_env(file.name):
+            for name, value in dotenv.parse(_beginning(file)).items():
+                if is_secret_name(name) or len(value) >= LEARNED_MIN:
+                    yield name, value
     for name, value in environ.items():
         if is_secret_name(name) and len(value) >= LEARNED_MIN:
             yield name, value
+
+
+def _beginning(file: Path) -> str:
+    """The text of a file, as much as a command may print; "" for what this person cannot read."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MAX_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 class Vault:

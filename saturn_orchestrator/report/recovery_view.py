@@ -27,13 +27,14 @@ from saturn_orchestrator.state.redaction import KINDS, Redaction
 BUNDLE_MAX = 190_000
 """Bytes of a bundle, its prompt included."""
 
-_RUN_MAX = 40_000
+_RUN_MAX = 30_000
 _PLAN_MAX = 8_000
 _FINDINGS_MAX = 10_000
 _NOW_MAX = 15_000
 _EVIDENCE_MAX = 8_000
-_DIAGNOSTICS_MIN = 20_000
+_DIAGNOSTICS_MIN = 10_000
 _WORD_MAX = 600
+_CELL_MAX = 120
 _ROWS_MAX = 60
 
 Rows = Iterable[tuple[str, ...]]
@@ -62,8 +63,8 @@ class _Writer:
     def section(self, title: str, *parts: str) -> None:
         self.sections.append("\n".join((f"### {title}\n", *parts)))
 
-    def word(self, text: str) -> str:
-        return span(shortened(self._clean.redacted(text), _WORD_MAX))
+    def word(self, text: str, size: int = _WORD_MAX) -> str:
+        return span(shortened(self._clean.redacted(text), size))
 
     def facts(self, rows: Iterable[tuple[str, str]]) -> str:
         """A table of two columns: our word for something, and what is known of it. What is not known is left out."""
@@ -74,7 +75,7 @@ class _Writer:
         """Every cell is foreign. Too many rows are counted instead."""
         found = list(rows)
         lines = [_row(titles), _row("---" for _ in titles)]
-        lines += [_row(self.word(cell) for cell in row) for row in found[:_ROWS_MAX]]
+        lines += [_row(self.word(cell, _CELL_MAX) for cell in row) for row in found[:_ROWS_MAX]]
         more = f"\n{len(found) - _ROWS_MAX} more rows were left out.\n" if len(found) > _ROWS_MAX else ""
         return "\n".join((*lines, more))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import cast
 
 from saturn_orchestrator import events
 from saturn_orchestrator.events import Event, HostPlanned
@@ -104,16 +105,13 @@ def telling_run(records: Sequence[RunRecord], host: str, spoke: str) -> str:
 
 
 def condensed(told: Sequence[Event]) -> Iterator[Event]:
-    """The events, of each long stretch of output only the end; the first that is kept says how many are not."""
+    """The events, of each long stretch of output only the end; the last that is left out says how many are."""
     for is_chatter, stretch in groupby(told, lambda event: isinstance(event, events.Log | events.Progress)):
         found = list(stretch)
         left_out = len(found) - CHATTER_KEPT
         if is_chatter and left_out > 0:
-            first = found[left_out]
-            yield events.Progress(
-                found[left_out - 1].seq, first.at, first.run, first.host, first.stage,  # type: ignore[union-attr]
-                f"[… {left_out} lines were left out here …]",
-            )  # fmt: skip
+            last = cast("events.Log", found[left_out - 1])
+            yield replace(last, text=f"[… {left_out} lines were left out here …]")
             found = found[left_out:]
         yield from found
 

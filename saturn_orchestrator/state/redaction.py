@@ -13,10 +13,11 @@ import binascii
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from saturn_node.redaction import REPLACEMENT, Redactor
 
-from saturn_orchestrator.repository.shapes import SHAPES
+from saturn_orchestrator.repository.shapes import SHAPES, Shape
 
 LEARNED_MIN = 8
 LEARNED_MAX = 1000
@@ -51,7 +52,6 @@ _ASSIGNMENT = re.compile(
 )
 _REFERENCE = re.compile(r"\$\{\w{1,100}\}[\"']?\s*$|\[redacted\]|\*{3,}")
 _LINE_START = re.compile(r"(?:[\d:.TZ+-]{10,40} +)?(?:[\w.-]{1,100} +\| +)?[ \t-]*[\"']?[\w.-]{0,60}$")
-_WORD = re.compile(r"\S+")
 _WORDS = re.compile(r"[A-Za-z\s.,:;!?'()-]*")
 _PATH = re.compile(r"/[a-z][\w.-]*(?:/[\w.-]*)+")
 _ENCODED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,40000}={0,2}")
@@ -144,12 +144,13 @@ def _drop_material(lines: list[str]) -> None:
 def _without_tokens(text: str, note: Note) -> str:
     for shape in SHAPES:
         if any(mark in text for mark in shape.marks):
-            text = shape.pattern.sub(lambda found, shape=shape: _token(shape.is_real, found, note), text)  # type: ignore[misc]
+            text = shape.pattern.sub(partial(_token, shape, note), text)
     return text
 
 
-def _token(is_real: Callable[[str], bool], found: re.Match[str], note: Note) -> str:
-    if not is_real(found.group()):
+def _token(shape: Shape, note: Note, found: re.Match[str]) -> str:
+    """Whether somebody allowed it in a comment is no matter here."""
+    if not shape.is_real(found.group()):
         return found.group()
     note("token", found.group())
     return REPLACEMENT
@@ -191,7 +192,7 @@ def _line_without_assignments(line: str, note: Note) -> str:
             closing = _closing(line, begin + len(quote), quote)
             begin, end = begin + len(quote), closing
         elif not _is_to_the_end(line[: found.start()], found):
-            end = begin + len(_WORD.match(value)[0])  # type: ignore[index]
+            end = begin + len(value.split(maxsplit=1)[0])
         content = line[begin:end]
         if content.strip() and not _REFERENCE.match(content):
             kept += (line[at:begin], REPLACEMENT)

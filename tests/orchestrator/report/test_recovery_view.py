@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -126,6 +127,18 @@ def test_nothing_that_a_machine_said_is_read_as_markdown_and_no_secret_stays():
     assert "2 places redacted on SATURN (2 by assignment)" in found.text
 
 
+def test_a_private_key_that_a_service_prints_line_by_line_is_one_redaction():
+    line = "MIIEpAIBAAKCAQEA7Qx0aB3dE5gH7jK9"
+    lines = ("-----BEGIN " + "PRIVATE KEY-----", line, line, "Ab==", "-----END " + "PRIVATE KEY-----", "goes on")
+    logs = (node_event(events.Log, number, stage="deploy", text=text) for number, text in enumerate(lines, 2))
+
+    found = bundle(known(told=(*TOLD[:3], *logs), state=HostState("alpha", Status.FAILED)))
+
+    assert line not in found.text
+    assert "goes on" in found.text
+    assert found.redacted == {"private key": 1}
+
+
 def test_a_bundle_is_never_larger_than_its_limit_and_the_ends_stay():
     long = "=== log\n" + "chatter of a container\n" * 100_000 + "the last word\n"
     told = tuple(
@@ -138,9 +151,12 @@ def test_a_bundle_is_never_larger_than_its_limit_and_the_ends_stay():
         ),
     )  # fmt: skip
 
+    services = tuple(ServiceFact("s" * 5000, "running", drift=("d" * 5000,)) for _ in range(500))
+    many = replace(many, standing=Standing("alpha", "online", "live", AT, replace(FACTS, services=services)))
+
     found = bundle(many, PROMPT + "x" * 32_000)
 
-    assert found.size < BUNDLE_MAX + 10_000
+    assert found.size < BUNDLE_MAX
     assert "the last word" in found.text
     assert "bytes were cut here" in found.text
     assert "440 more rows were left out." in found.text
