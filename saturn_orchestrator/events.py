@@ -237,7 +237,7 @@ class HostFailed:
 class HostPlanned:
     """The facts are known and the plan for the host stands; it waits for a person. digest: see wire.Plan.
 
-    task: `backup` or `restore` when nothing would be deployed.
+    task: `backup` or `restore` when nothing would be deployed. changes: its lines, in words.
     """
 
     at: str
@@ -245,6 +245,7 @@ class HostPlanned:
     revision_after: str
     digest: str = ""
     task: str = ""
+    changes: tuple[str, ...] = ()
     type: Literal["host_planned"] = "host_planned"
 
 

@@ -25,6 +25,7 @@ WITHOUT = {
     "cli/plan.py": "a verb: see cli/demo.py",
     "cli/prefetch.py": "a verb: see cli/demo.py",
     "cli/prospect.py": "the wiring of `saturn plan`: see cli/demo.py",
+    "cli/recover.py": "a verb: see cli/demo.py",
     "cli/restore.py": "a verb: see cli/demo.py",
     "cli/rollback.py": "a verb: see cli/demo.py",
     "cli/show.py": "a verb, tried with what it reads in app/test_show.py",

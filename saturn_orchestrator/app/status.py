@@ -96,7 +96,7 @@ async def known_peer(host: Host, book: AddressBook | None) -> Peer | None:
 
 
 def recalled(memory: Memory, away: Standing) -> Standing:
-    """A host that is away, with what the journal remembers of it."""
+    """What the journal remembers of a host, in place of what could not be asked; the same when it knows nothing."""
     run, at = memory.newest(away.host)
     state = memory.replay(run) if run else None
     if state is None:

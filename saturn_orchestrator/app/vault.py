@@ -1,6 +1,7 @@
 """Secrets from a person's vault: commands of service.yaml, run on SATURN; what they print is for a host's `.env`.
 
-Values are shown nowhere and written nowhere here: they live in memory until the node has them.
+Values are shown nowhere and written nowhere here: they live in memory until the node has them. What SATURN knows
+without running a command is told by `at_hand`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import os
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from saturn_node import dotenv
 
 from saturn_orchestrator.errors import SecretUnavailable
 from saturn_orchestrator.events import Request, neutral
-from saturn_orchestrator.topology.model import Host, Secrets, Service
+from saturn_orchestrator.repository.leaks import is_env
+from saturn_orchestrator.state.redaction import LEARNED_MIN, is_secret_name
+from saturn_orchestrator.topology.model import Host, Secrets, Service, Topology
 
 MAX_BYTES = 64 * 1024
 """What one command may print."""
@@ -46,6 +49,31 @@ def promise(service: Service, host: str) -> str:
     assert service.secrets
     names = ", ".join(service.required_env) if is_by_name(service.secrets) else "what it prints"
     return f"{service.name}: writes {names} to its .env on {host}, from: {shown(service, host)}"
+
+
+def at_hand(topology: Topology, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Names and values of secrets that lie on SATURN as it is: `.env` files of services, and its own environment.
+
+    Of a file every long value counts for a secret, of the environment only what is called one.
+    """
+    folders = sorted({service.folder for host in topology.hosts.values() for service in host.services})
+    for file in (file for folder in folders for file in sorted((topology.folder / folder).glob(".env*"))):
+        if is_env(file.name):
+            for name, value in dotenv.parse(_beginning(file)).items():
+                if is_secret_name(name) or len(value) >= LEARNED_MIN:
+                    yield name, value
+    for name, value in environ.items():
+        if is_secret_name(name) and len(value) >= LEARNED_MIN:
+            yield name, value
+
+
+def _beginning(file: Path) -> str:
+    """The text of a file, as much as a command may print; "" for what this person cannot read."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MAX_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 class Vault:

@@ -34,6 +34,7 @@ VERBS = {
     "logs": "Print what a host said in a run, from the journal.",
     "doctor": "Look for what is wrong with this machine and the hosts.",
     "diagnose": "Collect a node's diagnostics and bring them here.",
+    "recover": "Gather all that is known of a host in trouble, for a person or a model.",
     "demo": "Deploy a sample homelab to nodes on this very machine.",
     "help": "Show the help of a verb, or its manual page.",
     "completion": "Print what teaches a shell to complete saturn's words.",

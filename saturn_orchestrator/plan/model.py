@@ -49,6 +49,11 @@ class Change:
     is_local_new: bool = False
 
     @property
+    def words(self) -> str:
+        """`bridge: recreate, image changed`."""
+        return f"{self.service}: {self.action}{f', {self.reason}' if self.reason else ''}"
+
+    @property
     def may_cut(self) -> bool:
         """Whether the run may cut the connection by it: whatever is not surely left alone counts as touched."""
         is_unsure = self.action is Action.UNKNOWN or (self.action is Action.UNCHANGED and bool(self.reason))

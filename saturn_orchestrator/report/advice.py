@@ -29,9 +29,7 @@ def next_command(host: HostState) -> str:
         return f"saturn attach --hosts {host.host}"
     if task in {BACKUP, RESTORE}:
         return f"saturn backup{' list' if task == RESTORE else ''} --hosts {host.host}"
-    # A stage means the node began: the run can go on where it stopped.
-    resumes = host.stage and host.status in {Status.FAILED, Status.LOST, Status.CANCELLED}
-    return f"saturn deploy --hosts {host.host}{' --resume' if resumes else ''}"
+    return f"saturn deploy --hosts {host.host}{' --resume' if host.is_resumable else ''}"
 
 
 def place(host: HostState) -> str:

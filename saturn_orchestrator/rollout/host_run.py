@@ -145,7 +145,12 @@ class HostRun:
         async with self._ways.slots:
             proposal = await self._ways.propose(self._host, self._session)
         plan = proposal.plan
-        self._post(events.HostPlanned(now(), plan.revision_before, plan.revision_after, plan.digest, plan.task))
+        self._post(
+            events.HostPlanned(
+                now(), plan.revision_before, plan.revision_after, plan.digest, plan.task,
+                tuple(change.words for change in plan.changes),
+            )
+        )  # fmt: skip
         by = await self._ways.consent(plan)
         if not by:
             self._post(events.HostDeclined(now()))

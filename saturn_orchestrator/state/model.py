@@ -109,6 +109,11 @@ class HostState:
     task: str = ""
 
     @property
+    def is_resumable(self) -> bool:
+        """Whether the node began, so that a run can go on where this one stopped."""
+        return bool(self.stage) and self.status in {Status.FAILED, Status.LOST, Status.CANCELLED}
+
+    @property
     def is_over(self) -> bool:
         """Whether this saturn has nothing more to do for the host: its state is final, or it was left to itself."""
         return self.status.is_final or self.left is not None

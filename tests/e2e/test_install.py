@@ -118,3 +118,9 @@ def test_what_needs_no_host_works(installed: Installed, words: tuple[str, ...]) 
 @pytest.mark.timeout(400)
 def test_the_demo_runs_from_the_wheel(installed: Installed) -> None:
     assert "deploy" in installed.saturn("demo", "--simulated")
+
+
+def test_the_prompt_for_a_recovery_is_found(installed: Installed) -> None:
+    installed.saturn("init", "other")
+    told = installed.saturn("recover", "first", "--offline", "--output", "-", where=installed.home / "other")
+    assert told.startswith("# Recover first\n")
