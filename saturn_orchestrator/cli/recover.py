@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
+from saturn_orchestrator.cli import offers
 from saturn_orchestrator.cli.options import Selection, loaded, records
 
 
 @click.command("recover")
-@click.argument("host")
-@click.option(
-    "--run", default="", help="A run's id, the beginning of it, or `last`.  [default: the newest that failed]"
-)
+@click.argument("host", shell_complete=offers.HOST)
+@click.option("--run", default="", metavar="RUN", shell_complete=offers.RUN,
+              help="A run's id, the beginning of it, or `last`.  [default: the newest that failed]")  # fmt: skip
 @click.option("--output", metavar="FILE", help="Where the bundle goes; - for standard output.")
 @click.option("--offline", is_flag=True, help="Ask nobody: what the journal and earlier diagnostics tell.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document about the bundle.")

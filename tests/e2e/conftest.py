@@ -1,20 +1,14 @@
 """The fleet for the end-to-end tests, and a visible word when this machine cannot carry one."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.fleet import Fleet, leftovers
-from support.fleet.requirements import COMMAND, missing
+from support.fleet.requirements import COMMAND, are_required, missing
 from support.world import World
 
 HERE = Path(__file__).parent
-
-
-def are_required() -> bool:
-    """Must the end-to-end tests run, so that a missing requirement is a failure?"""
-    return os.environ.get("CI") == "true" or os.environ.get("SATURN_E2E") == "required"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

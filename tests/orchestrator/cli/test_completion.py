@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,16 +92,6 @@ def test_bash_completes(homelab, words, replies):
 
 def test_bash_keeps_still_where_nothing_can_be_known(tmp_path):
     assert in_bash(tmp_path, "status", "--hosts", "") == []
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_a_script_is_one_that_its_shell_understands(tmp_path, shell):
-    if not shutil.which(shell):
-        pytest.skip(f"there is no {shell} on this machine")
-    file = tmp_path / "script"
-    file.write_text(subprocess.run((SATURN, "completion", shell), capture_output=True, text=True, check=True).stdout)
-
-    assert subprocess.run((shell, "-n", file), capture_output=True, text=True).stderr == ""
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
