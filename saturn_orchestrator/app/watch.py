@@ -115,17 +115,17 @@ class HostWatch:
         self._last_run: object = None
         self._deferred: Deferred | None = None
         self._is_known = False
+        self._opened_at = float("inf")
 
     async def watch(self) -> None:
         """Never ends by itself."""
         failures = 0
-        loop = asyncio.get_running_loop()
         while True:
-            began = loop.time()
             try:
                 await self._follow()
             except SessionError as error:
-                has_stood = self._is_known and loop.time() - began > LONGEST_PAUSE_S
+                # A session that soon breaks again and again must not be a login every two seconds.
+                has_stood = asyncio.get_running_loop().time() - self._opened_at >= LONGEST_PAUSE_S
                 failures = 1 if has_stood else failures + 1
                 pause = pause_s(error, failures)
                 self._ports.book.forget()
@@ -138,7 +138,9 @@ class HostWatch:
         Raises:
             SessionError: it broke, or there is none.
         """
+        self._opened_at = float("inf")
         session = await connect(self._host, self._ports.open_session, self._note)
+        self._opened_at = asyncio.get_running_loop().time()
         try:
             while True:
                 self._tell(Seen(await self._presence(session)))

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path as Folder
 
+import pytest
 from support import build
 from support.build import facts
 from support.fake_session import FakeDoor, FakeSession
@@ -15,7 +16,7 @@ from saturn_orchestrator.app.status import status, surroundings
 from saturn_orchestrator.errors import Denied, OffTailnet, SessionLost, Unreachable
 from saturn_orchestrator.state.model import HostError, RunState
 from saturn_orchestrator.state.reduce import reduce_run
-from saturn_orchestrator.state.standing import Deferred, Standing, Surroundings
+from saturn_orchestrator.state.standing import Deferred, Standing, Surroundings, exit_code
 from saturn_orchestrator.tailnet.book import AddressBook
 from saturn_orchestrator.tailnet.model import Path, Peer, Tailnet
 from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED
@@ -139,6 +140,20 @@ def test_all_hosts_are_asked_at_once(tmp_path):
         return await status(build.topology(tmp_path, *hosts, parallel=1), hosts, door, Memory())
 
     assert [each.reachability for each in asyncio.run(story())] == ["online", "online"]
+
+
+@pytest.mark.parametrize(
+    "words, code",
+    [
+        ((), 0),
+        (("online",), 0),
+        (("online", "offline"), 3),
+        (("unknown",), 3),
+        (("unreachable", "denied", "online"), 1),
+    ],
+)
+def test_the_exit_code_says_whether_all_hosts_answered(words, code):
+    assert exit_code(Standing("alpha", word) for word in words) == code
 
 
 # --- the tailnet ------------------------------------------------------------------------------------------------------

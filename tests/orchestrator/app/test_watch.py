@@ -114,6 +114,21 @@ def test_a_host_that_went_away_is_back_with_its_last_words_kept_meanwhile(tmp_pa
     assert [first.is_closed, back.is_closed] == [True, True]
 
 
+def flapping(*stages: str) -> list[FakeSession]:
+    return [FakeSession([facts(stage=stage)], [SessionLost("the connection broke")]) for stage in stages]
+
+
+@pytest.mark.parametrize("longest_s, grows", [(60.0, True), (0.0, False)])
+def test_pauses_grow_until_a_session_has_stood_for_long_enough(tmp_path, monkeypatch, longest_s, grows):
+    told: list[int] = []
+    monkeypatch.setattr(module, "LONGEST_PAUSE_S", longest_s)
+    monkeypatch.setattr(module, "pause_s", lambda _, failures: told.append(failures) or 0.0)
+
+    watched(tmp_path, FakeDoor(alpha=flapping("one", "two", "three")), "alpha", until=lambda _: len(told) >= 3)
+
+    assert told[:3] == ([1, 2, 3] if grows else [1, 1, 1])
+
+
 def test_a_host_that_is_away_delays_nobody(tmp_path):
     door = FakeDoor(dead=[asyncio.Event()], alpha=[FakeSession(*runs("one", "two"), [asyncio.Event()])])
 

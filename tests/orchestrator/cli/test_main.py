@@ -78,6 +78,8 @@ def test_a_command_line_that_nobody_understands_is_a_usage_error(tmp_path, words
         (("deploy", "--all"), "nobody can be asked"),
         (("deploy", "--all", "--json"), "nobody can be asked"),
         (("status", "--tags", "none"), "unknown tag: none"),
+        (("status", "--watch", "0.5"), "0.5 is not in the range"),
+        (("status", "--watch", "--hosts", "omega"), "unknown host: omega"),
         (("backup",), "no hosts were chosen"),
         (("backup", "--all", "--yes"), "no service of these hosts has a backup in its service.yaml"),
         (("backup", "--all", "list"), "options stand behind the word list"),
