@@ -16,9 +16,6 @@ author = "the authors of saturn"
 release = version = re.search(r'__version__ = "(.+)"', (ROOT / "saturn_orchestrator/__init__.py").read_text())[1]  # type: ignore[index]
 extensions = ["myst_parser"]
 root_doc = "index"
-exclude_patterns = ["prompts"]
-"""What is handed to somebody else as it stands is no page."""
-
 myst_heading_anchors = 4
 html_theme = "furo"
 html_title = "saturn"
