@@ -95,6 +95,27 @@ def test_bash_keeps_still_where_nothing_can_be_known(tmp_path):
     assert in_bash(tmp_path, "status", "--hosts", "") == []
 
 
+@pytest.mark.parametrize(
+    "typed, replies",
+    [
+        ("saturn status --hosts chelsty,so", ["chelsty,solaria\tllm, gpu", "chelsty,south"]),
+        ("saturn status --hosts=ch", ["--hosts=chelsty\t10.0.0.2, home-automation, lte"]),
+        ("saturn restore chelsty z", ["zigbee2mqtt\tchelsty"]),
+        ("saturn dep", ["deploy\tShow what would change on each host, ask, and deploy."]),
+    ],
+)
+def test_fish_completes(homelab, typed, replies):
+    if not shutil.which("fish"):
+        pytest.skip("there is no fish on this machine")
+    script = "saturn completion fish | source; complete --do-complete $argv[1]"
+    done = subprocess.run(
+        ("fish", "--no-config", "-c", script, typed), cwd=homelab, env=environ(homelab.parent),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    assert (done.stderr, done.stdout.splitlines()) == ("", replies)
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_a_script_is_one_that_its_shell_understands(tmp_path, shell):
     if not shutil.which(shell):
