@@ -42,12 +42,15 @@ class Watch:
 
 @dataclass(frozen=True)
 class Ports:
-    """What a watch needs of the world. show: takes the state whenever it may have changed, and once a period."""
+    """What a watch needs of the world."""
 
     open_session: OpenSession
     memory: Memory
     book: AddressBook
-    show: Callable[[WatchState], None]
+
+
+Show = Callable[[WatchState], None]
+"""Takes the state whenever it may have changed, and once a period."""
 
 
 class Watcher:
@@ -63,7 +66,7 @@ class Watcher:
         """Hang up, and let the watch end with the state as it is."""
         self._mail.put_nowait(None)
 
-    async def watch(self) -> WatchState:
+    async def watch(self, show: Show) -> WatchState:
         """The state in the end."""
         branches = Branches(Repository(self._order.topology.folder), self._order.period_s)
         async with asyncio.TaskGroup() as group:
@@ -71,7 +74,7 @@ class Watcher:
             for host in self._order.hosts:
                 walk = HostWatch(host, self._order.period_s, self._ports, branches, self._mail.put_nowait)
                 tasks.append(group.create_task(walk.watch(), name=host.name))
-            state = await self._consumed(WatchState.of((host.name for host in self._order.hosts), now()))
+            state = await self._consumed(WatchState.of((host.name for host in self._order.hosts), now()), show)
             for task in tasks:
                 task.cancel()
         return state
@@ -79,10 +82,10 @@ class Watcher:
     async def _look_around(self) -> None:
         self._mail.put_nowait(await surroundings(self._order.topology, self._ports.book))
 
-    async def _consumed(self, state: WatchState) -> WatchState:
+    async def _consumed(self, state: WatchState, show: Show) -> WatchState:
         """Reduce what is told until the word to stop. What comes at once is shown at once, and ages are kept fresh."""
         while True:
-            self._ports.show(state)
+            show(state)
             for sighting in await self._told():
                 if sighting is None:
                     return state

@@ -26,16 +26,13 @@ def run_watch(order: Watch, memory: Memory, *, as_json: bool) -> int:
     """
 
     async def work(dial: Switchboard) -> WatchState:
-        def stop() -> None:
-            watcher.stop()
-
-        view = _view(order, stop, as_json=as_json)
-        watcher = Watcher(order, Ports(dial, memory, dial.book, view.show))
+        watcher = Watcher(order, Ports(dial, memory, dial.book))
+        view = _view(order, watcher.stop, as_json=as_json)
         loop = asyncio.get_running_loop()
         for number in _ENDS:
-            loop.add_signal_handler(number, stop)
+            loop.add_signal_handler(number, watcher.stop)
         try:
-            return await watcher.watch()
+            return await watcher.watch(view.show)
         finally:
             view.close()
 

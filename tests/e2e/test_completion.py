@@ -13,7 +13,10 @@ from support.saturn import SATURN, Saturn
 TOPOLOGY = """
 version: 1
 defaults: {git: {url: "ssh://git@forge/homelab.git"}}
-hosts: {chelsty: , solaria: , south: }
+hosts:
+  chelsty: {address: 10.0.0.2, roles: [home-automation], tags: [lte]}
+  solaria: {roles: [llm], tags: [gpu]}
+  south:
 """
 
 
@@ -47,14 +50,21 @@ def test_a_script_is_one_that_its_shell_understands(saturn: Saturn, shell: str) 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_fish_completes_a_list_of_hosts(saturn: Saturn) -> None:
-    typed = f"source {script(saturn, 'fish')}; complete --do-complete 'saturn status --hosts chelsty,so'"
+@pytest.mark.parametrize(
+    ("typed", "replies"),
+    [
+        ("saturn status --hosts chelsty,so", ["chelsty,solaria\tllm, gpu", "chelsty,south"]),
+        ("saturn status --hosts=ch", ["--hosts=chelsty\t10.0.0.2, home-automation, lte"]),
+        ("saturn dep", ["deploy\tShow what would change on each host, ask, and deploy."]),
+    ],
+)
+def test_fish_completes(saturn: Saturn, typed: str, replies: list[str]) -> None:
+    told = "saturn completion fish | source; complete --do-complete $argv[1]"
     environ = {**saturn.environ, "PATH": f"{SATURN.parent}:{saturn.environ['PATH']}"}
 
     done = subprocess.run(
-        (program("fish"), "-c", typed), cwd=saturn.folder, env=environ, capture_output=True, text=True
-    )
+        (program("fish"), "--no-config", "-c", told, typed), cwd=saturn.folder, env=environ,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )  # fmt: skip
 
-    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["chelsty,solaria", "chelsty,south"], (
-        done.stderr
-    )
+    assert (done.stderr, done.stdout.splitlines()) == ("", replies)

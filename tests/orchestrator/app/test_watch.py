@@ -60,9 +60,9 @@ def watched(folder: Path, door: FakeDoor, *names: str, until: Callable[[WatchSta
         hosts = [build.host(name, connect_timeout_s=0.2) for name in names]
         order = Watch(build.topology(folder, *hosts), hosts, 0.01)
         book = AddressBook(FakeTailscaled(tailnet()))
-        watcher = Watcher(order, Ports(door, memory or Memory(), book, show))
+        watcher = Watcher(order, Ports(door, memory or Memory(), book))
         async with asyncio.timeout(20):
-            last = await watcher.watch()
+            last = await watcher.watch(show)
         return [*shown, last]
 
     return asyncio.run(story())
