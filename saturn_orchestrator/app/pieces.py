@@ -1,4 +1,4 @@
-"""A file that comes in pieces: it grows beside its name, and gets it when it is whole. And what a whole one must be."""
+"""Files that are there whole or not at all: those that come in pieces grow beside their name. And what a whole one is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,19 @@ def make_private(folder: Path) -> None:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(mode=0o700, exist_ok=True)
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a text file under this name, whole or not at all, for its owner alone. Raises OSError."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as part:
+        try:
+            part.write(text)
+            part.flush()
+            os.fsync(part.fileno())
+            Path(part.name).replace(file)
+        except OSError:
+            Path(part.name).unlink(missing_ok=True)
+            raise
 
 
 class Pieces:

@@ -29,6 +29,7 @@ VERBS = {
     "show": "Show one run as it ended, or all its events.",
     "logs": "Print what a host said in a run, from the journal.",
     "diagnose": "Collect a node's diagnostics and bring them here.",
+    "notify": "Send a test message to everybody who is sent notices.",
     "demo": "Deploy a sample homelab to nodes on this very machine.",
 }
 """Every verb with its one line of help, so that `saturn --help` imports none of them."""

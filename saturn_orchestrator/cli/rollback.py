@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from saturn_orchestrator.cli.options import Selection, link_patience_option, listed, loaded, selection_options
+from saturn_orchestrator.cli.options import (
+    Selection,
+    hooks_option,
+    link_patience_option,
+    listed,
+    loaded,
+    selection_options,
+)
 
 
 @click.command("rollback")
@@ -13,6 +20,7 @@ from saturn_orchestrator.cli.options import Selection, link_patience_option, lis
 @click.option("--services", multiple=True, callback=listed, metavar="A,B", help="Only these services.")
 @click.option("--yes", is_flag=True, help="Confirm every host beforehand; never implied.")
 @link_patience_option
+@hooks_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document on standard output.")
 @click.pass_context
 def command(
@@ -22,6 +30,7 @@ def command(
     services: tuple[str, ...],
     yes: bool,
     link_patience_s: float,
+    hooks: bool,
     as_json: bool,
 ) -> int:
     """Return hosts to a former deployment: its revision, and the images as they were then.
@@ -41,10 +50,20 @@ def command(
     hosts, chosen = chosen_services(selection.of(topology), services)
     if not yes:
         require_terminal()
-    order = Deploy(topology, hosts, person(), machine(), Scope(chosen), is_return=True, link_patience_s=link_patience_s)
+    order = Deploy(
+        topology,
+        hosts,
+        person(),
+        machine(),
+        Scope(chosen),
+        is_return=True,
+        link_patience_s=link_patience_s,
+        verb="rollback",
+    )
     return run_deploy(
         order,
         yes=yes,
+        hooks=hooks,
         as_json=as_json,
         verbose=ctx.obj["verbose"],
         propose=lambda planner: returning(planner, to),

@@ -171,6 +171,8 @@ LOOKS: Mapping[str, Look] = {
     # a backup that was read to its end
     "sound": Look("✔", "green"),
     "damaged": Look("✘", "bold red"),
+    # a notice
+    "sent": Look("✔", "green"),
     # how loud a line is
     "error": Look("✘", "bold red"),
     "warning": Look("!", "bold yellow"),
