@@ -4,6 +4,7 @@
       UsageError                 2    the command line cannot be obeyed
       InventoryError             2    topology or a service is invalid: every finding at once
       RepositoryError            2    git on SATURN cannot answer
+      HookFailed                 2    the hook that guards a deploy failed: no host was touched
       SessionError                    a host could not be talked to (code tells how)
         Unreachable              3    refused, timed out, no route: worth another try
           OffTailnet             3    SATURN or the host is not on the tailnet now: no try would help
@@ -89,6 +90,12 @@ class RepositoryError(SaturnError):
     """git on SATURN could not answer."""
 
     code = "repository"
+
+
+class HookFailed(SaturnError):
+    """hooks/pre-deploy failed or could not be run; no host was touched."""
+
+    code = "hook_failed"
 
 
 class SessionError(SaturnError):

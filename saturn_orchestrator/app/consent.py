@@ -27,8 +27,15 @@ ShowDiff = Callable[[HostPlan], Awaitable[None]]
 class Consent:
     """Who confirmed which plan. Plans are asked one at a time, in the order in which the hosts answered."""
 
-    def __init__(self, hosts: Iterable[str], by: str, show: Show, ask: Ask | None, show_diff: ShowDiff) -> None:
-        """`by` names the person. `ask` None means that `--yes` answered for all; then nobody waits for anybody."""
+    def __init__(
+        self, hosts: Iterable[str], by: str, show: Show, ask: Ask | None, show_diff: ShowDiff, *, together: bool = False
+    ) -> None:
+        """`by` names the person. `ask` None means that `--yes` answered for all; then nobody waits for anybody.
+
+        together: they wait all the same, so that nothing starts before every plan is known.
+        """
+        self.accepted: dict[str, HostPlan] = {}
+        self._is_together = together or ask is not None
         self._by = by
         self._show_diff = show_diff
         self._show = show
@@ -43,8 +50,10 @@ class Consent:
         async with self._turn:
             self._show(plan)
             is_confirmed = await self._is_confirmed(plan)
+        if is_confirmed:
+            self.accepted[plan.host] = plan
         self.settled(plan.host)
-        if is_confirmed and self._ask:
+        if is_confirmed and self._is_together:
             await self._everybody_was_asked.wait()
         return self._by if is_confirmed else ""
 

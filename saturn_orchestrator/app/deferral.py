@@ -45,7 +45,7 @@ class Defer:
         """What is proposed for an absent host: the plan as far as the journal and git tell it."""
 
         async def propose(host: Host) -> Deferral:
-            plan = await self._plan(planner, host)
+            plan = replace(await self._plan(planner, host), is_for_later=True)
             expires_at = datetime.now(UTC) + timedelta(seconds=self.expires_s)
             return Deferral(
                 plan,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from saturn_orchestrator.app.consent import Ask, Consent, Show, ShowDiff
 from saturn_orchestrator.app.deferral import Defer
 from saturn_orchestrator.app.planning import Planner, Scope
+from saturn_orchestrator.app.threshold import Threshold
 from saturn_orchestrator.app.vault import Vault
 from saturn_orchestrator.app.wanted import Source
 from saturn_orchestrator.errors import Interrupted
@@ -34,7 +36,7 @@ class Deploy:
     reach, by name; the tip of its branch for the others. batches, max_failures: see plan.batches. defer: what is done
     about hosts that are away, None for nothing. confirmed: who said yes beforehand, for hosts that nobody is asked
     about now. is_return: each node tells by itself which revision it goes back to. link_patience_s: how long a line may
-    stay away, 0 for ever. detach: leave the nodes as soon as they have taken the run.
+    stay away, 0 for ever. detach: leave the nodes as soon as they have taken the run. verb: as the person typed it.
     """
 
     topology: Topology
@@ -50,6 +52,10 @@ class Deploy:
     is_return: bool = False
     link_patience_s: float = LINK_PATIENCE_S
     detach: bool = False
+    verb: str = "deploy"
+
+
+Before = Callable[[RunState, Mapping[str, HostPlan]], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class Ports:
     """The world outside: sessions, the person, whoever watches.
 
     ask None means that `--yes` answered for all. show: a plan. show_text: what a person asked to see. say: a sentence.
+    before: called once with the plans that were confirmed, before any of their hosts starts; what it raises as
+    HookFailed keeps all of them from it. None lets every host start by itself.
     """
 
     open_session: OpenSession
@@ -67,6 +75,7 @@ class Ports:
     sinks: Sequence[Sink]
     stop: Stop
     trace: Callable[[str], None]
+    before: Before | None = None
 
 
 Propose = Callable[[Planner], Callable[[Host, Session], Awaitable[Proposal]]]
@@ -83,6 +92,7 @@ async def deploy(order: Deploy, ports: Ports, propose: Propose = proposed) -> Ru
     propose: how a planner finds what shall be done to a host; a rollback has a way of its own.
 
     Raises:
+        HookFailed: what must succeed before the first host did not; nothing was touched.
         RepositoryError: git on SATURN cannot say which revision is wanted; nothing was touched.
         Interrupted: a person stopped it before any host was asked.
     """
@@ -112,11 +122,14 @@ async def carry_out(order: Deploy, ports: Ports, run: RunState, plans: Plans) ->
     """Plan, show, confirm and run, host by host; the state of the run, whatever became of each.
 
     Raises:
+        HookFailed: what must succeed before the first host did not; nothing was touched.
         Interrupted: a person stopped it before any host was asked.
     """
     if ports.stop.presses:
         raise Interrupted("interrupted before any host was asked; nothing was touched")
-    consent = Consent(run.hosts, f"{order.by}@{order.controller}", ports.show, ports.ask, plans.show_diff)
+    by = f"{order.by}@{order.controller}"
+    together = ports.before is not None
+    consent = Consent(run.hosts, by, ports.show, ports.ask, plans.show_diff, together=together)
 
     async def consented(plan: HostPlan) -> str:
         by = await consent.of(plan)
@@ -125,15 +138,18 @@ async def carry_out(order: Deploy, ports: Ports, run: RunState, plans: Plans) ->
     hosts = saturn_last(order.hosts)
     cut = batches([host.name for host in hosts], order.batches)
     gate = Gate(cut, allowance(order.max_failures, len(run.hosts)), ports.say)
+    threshold = Threshold(gate, partial(ports.before, run, consent.accepted) if ports.before else None)
     ways = Ways(
         link=Link(ports.open_session, ports.trace, order.link_patience_s),
         propose=plans.propose,
         consent=consented,
         settled=consent.settled,
         slots=asyncio.Semaphore(order.topology.rollout.parallel),
-        turns=gate,
+        turns=threshold,
         defer=plans.defer,
         detach=order.detach,
         secrets=Vault(order.topology.folder).secrets,
     )
-    return await roll_out(run, hosts, ways, (*ports.sinks, gate), ports.stop)
+    ended = await roll_out(run, hosts, ways, (*ports.sinks, gate), ports.stop)
+    threshold.check()
+    return ended

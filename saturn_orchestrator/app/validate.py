@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saturn_orchestrator.app.conventions import convention_findings
+from saturn_orchestrator.app.hooks import hook_findings
+from saturn_orchestrator.app.notices import target_findings
 from saturn_orchestrator.errors import InventoryError, InventoryFinding
 from saturn_orchestrator.repository import leaks
 from saturn_orchestrator.topology.document import kind_of, read
@@ -41,6 +43,7 @@ def validate(inventory: Path) -> Validation:
     folders = dict.fromkeys(service.folder for host in topology.hosts.values() for service in host.services)
     findings = [finding for folder in folders for finding in _service_findings(topology.folder / folder)]
     findings += convention_findings(topology)
+    findings += [*hook_findings(topology.folder), *target_findings(topology)]
     findings += leaks(topology.folder, _own_folders(topology), shown)
     if any(each.severity == "error" for each in findings):
         raise InventoryError(findings)

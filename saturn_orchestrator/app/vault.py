@@ -8,28 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shlex
-import signal
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from saturn_node import dotenv
 
+from saturn_orchestrator.app.program import MAX_BYTES, run_program
 from saturn_orchestrator.errors import SecretUnavailable
 from saturn_orchestrator.events import Request, neutral
 from saturn_orchestrator.repository.leaks import is_env
 from saturn_orchestrator.state.redaction import LEARNED_MIN, is_secret_name
 from saturn_orchestrator.topology.model import Host, Secrets, Service, Topology
 
-MAX_BYTES = 64 * 1024
-"""What one command may print."""
-
 WORDS_MAX = 300
 """Characters of a command's complaint that a person is shown."""
 
-_END_S = 2.0
 _NAME = "{name}"
 
 
@@ -136,47 +130,18 @@ def _value(printed: bytes) -> str:
 
 
 async def _run(argv: tuple[str, ...], folder: Path, timeout_s: float) -> bytes:
-    """What the command prints on standard output. Nobody can type into it; it is ended with all that it started."""
-    pipe = asyncio.subprocess.PIPE
+    """What the command prints on standard output."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=folder, start_new_session=True
-        )
-    except OSError as error:
-        raise _unavailable(shlex.join(argv), f"it cannot be run: {error.strerror}") from error
-    try:
-        async with asyncio.timeout(timeout_s):
-            assert process.stdout
-            assert process.stderr
-            out, words = await asyncio.gather(_bounded(process.stdout), _bounded(process.stderr))
-            status = await process.wait()
+        ended = await run_program(argv, folder, timeout_s)
     except TimeoutError as error:
         raise _unavailable(shlex.join(argv), f"it did not end within {timeout_s:g} s") from error
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await _drained(process)
-    if status or len(out) > MAX_BYTES:
-        why = f"it ended with status {status}" if status else f"it printed more than {MAX_BYTES >> 10} kB"
-        last = neutral(words.decode("utf-8", "replace").strip().rpartition("\n")[2])[:WORDS_MAX]
+    except OSError as error:
+        raise _unavailable(shlex.join(argv), f"it cannot be run: {error.strerror}") from error
+    if ended.status or len(ended.out) > MAX_BYTES:
+        why = f"it ended with status {ended.status}" if ended.status else f"it printed more than {MAX_BYTES >> 10} kB"
+        last = neutral(ended.err.decode("utf-8", "replace").strip().rpartition("\n")[2])[:WORDS_MAX]
         raise _unavailable(shlex.join(argv), f"{why}{f': {last}' if last else ''}")
-    return out
-
-
-async def _drained(process: asyncio.subprocess.Process) -> None:
-    """Wait for the end of a process that was ended, and of its pipes; not for one that left its group with them."""
-    streams = [stream for stream in (process.stdout, process.stderr) if stream]
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_END_S):
-            await asyncio.gather(process.wait(), *(_bounded(stream) for stream in streams))
-
-
-async def _bounded(stream: asyncio.StreamReader) -> bytes:
-    """All of it, or a little more than it may be; the rest is read and thrown away."""
-    kept = b""
-    while piece := await stream.read(MAX_BYTES):
-        kept = (kept + piece)[: MAX_BYTES + 1]
-    return kept
+    return ended.out
 
 
 def _unavailable(command: str, why: str) -> SecretUnavailable:

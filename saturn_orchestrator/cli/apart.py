@@ -13,7 +13,7 @@ from saturn_orchestrator.app.deploy import Deploy
 from saturn_orchestrator.app.fetch import Wish, fetch
 from saturn_orchestrator.app.restore import restore
 from saturn_orchestrator.cli.dialling import dialled
-from saturn_orchestrator.cli.wiring import Terminal, carried_out, told
+from saturn_orchestrator.cli.wiring import Terminal, carried_out, concluded
 from saturn_orchestrator.errors import Interrupted
 from saturn_orchestrator.journal import state_folder
 from saturn_orchestrator.report.backups_view import copies_document, copies_list, copies_text
@@ -46,12 +46,12 @@ def run_backup(
     async def work(dial: OpenSession) -> int:
         state = await carried_out(lambda ports: back_up(order, ports), order, terminal, dial, asks=not yes)
         if not fetches:
-            return told(state, terminal, as_json=as_json)
+            return await concluded(order, state, terminal, as_json=as_json)
         if not as_json:
-            code = told(state, terminal, as_json=False)
+            code = await concluded(order, state, terminal, as_json=False)
             return combined((code, _copied(await fetched(wishes_of(order, state), dial), as_json=False)))
         copies = await fetched(wishes_of(order, state), dial)
-        code = told(state, terminal, as_json=True, extra={"copies": copies_list(copies)})
+        code = await concluded(order, state, terminal, as_json=True, extra={"copies": copies_list(copies)})
         return combined((code, *(each.exit_code for each in copies)))
 
     with _fetching_again():
@@ -66,7 +66,7 @@ def run_restore(order: Deploy, service: Service, wanted: str, *, yes: bool, as_j
         state = await carried_out(
             lambda ports: restore(order, ports, service, wanted), order, terminal, dial, asks=not yes
         )
-        return told(state, terminal, as_json=as_json)
+        return await concluded(order, state, terminal, as_json=as_json)
 
     return dialled(order.topology, work, announce=None)
 

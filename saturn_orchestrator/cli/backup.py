@@ -65,7 +65,7 @@ def command(
     if not yes:
         require_terminal()
     scope = Scope(chosen, backup=True)
-    order = Deploy(topology, hosts, person(), machine(), scope, link_patience_s=link_patience_s)
+    order = Deploy(topology, hosts, person(), machine(), scope, link_patience_s=link_patience_s, verb="backup")
     return run_backup(order, others, yes=yes, fetches=fetches, as_json=as_json, verbose=ctx.obj["verbose"])
 
 

@@ -9,6 +9,7 @@ from saturn_orchestrator.cli.options import (
     Selection,
     Wish,
     duration,
+    hooks_option,
     link_patience_option,
     loaded,
     prune_option,
@@ -33,6 +34,7 @@ from saturn_orchestrator.cli.options import (
 @click.option("--yes", is_flag=True, help="Confirm every host beforehand; never implied.")
 @click.option("--detach", is_flag=True, help="Start on the nodes, print the run, and leave.")
 @link_patience_option
+@hooks_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document on standard output.")
 @click.pass_context
 def command(
@@ -50,6 +52,7 @@ def command(
     yes: bool,
     detach: bool,
     link_patience_s: float,
+    hooks: bool,
     as_json: bool,
 ) -> int:
     """Show what would change on each host, ask before each, then deploy: all at once, or batch by batch.
@@ -93,4 +96,4 @@ def command(
         link_patience_s=link_patience_s,
         detach=detach,
     )
-    return run_deploy(order, yes=yes, as_json=as_json, verbose=ctx.obj["verbose"])
+    return run_deploy(order, yes=yes, hooks=hooks, as_json=as_json, verbose=ctx.obj["verbose"])

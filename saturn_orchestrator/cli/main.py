@@ -35,6 +35,7 @@ VERBS = {
     "doctor": "Look for what is wrong with this machine and the hosts.",
     "diagnose": "Collect a node's diagnostics and bring them here.",
     "recover": "Gather all that is known of a host in trouble, for a person or a model.",
+    "notify": "Send a test message to everybody who is sent notices.",
     "demo": "Deploy a sample homelab to nodes on this very machine.",
     "help": "Show the help of a verb, or its manual page.",
     "completion": "Print what teaches a shell to complete saturn's words.",

@@ -207,6 +207,11 @@ link_patience_option = click.option(
 )
 
 
+hooks_option = click.option(
+    "--no-hooks", "hooks", is_flag=True, flag_value=False, default=True, help="Run no program of hooks/."
+)
+
+
 def topology_file(ctx: click.Context) -> Path:
     """The topology that `--inventory` names, else the one found from the current folder upwards."""
     from saturn_orchestrator.topology.location import find

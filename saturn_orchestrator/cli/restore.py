@@ -38,5 +38,5 @@ def command(
     if not yes:
         require_terminal()
     scope = Scope(frozenset({restored.name}))
-    order = Deploy(topology, (meant,), person(), machine(), scope, link_patience_s=link_patience_s)
+    order = Deploy(topology, (meant,), person(), machine(), scope, link_patience_s=link_patience_s, verb="restore")
     return run_restore(order, restored, wanted, yes=yes, as_json=as_json, verbose=ctx.obj["verbose"])

@@ -7,6 +7,7 @@ import click
 from saturn_orchestrator.cli import offers
 from saturn_orchestrator.cli.options import (
     Selection,
+    hooks_option,
     link_patience_option,
     loaded,
     selection_options,
@@ -21,6 +22,7 @@ from saturn_orchestrator.cli.options import (
 @services_option
 @click.option("--yes", is_flag=True, help="Confirm every host beforehand; never implied.")
 @link_patience_option
+@hooks_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document on standard output.")
 @click.pass_context
 def command(
@@ -30,6 +32,7 @@ def command(
     services: tuple[str, ...],
     yes: bool,
     link_patience_s: float,
+    hooks: bool,
     as_json: bool,
 ) -> int:
     """Return hosts to a former deployment: its revision, and the images as they were then.
@@ -49,10 +52,20 @@ def command(
     hosts, chosen = chosen_services(selection.of(topology), services)
     if not yes:
         require_terminal()
-    order = Deploy(topology, hosts, person(), machine(), Scope(chosen), is_return=True, link_patience_s=link_patience_s)
+    order = Deploy(
+        topology,
+        hosts,
+        person(),
+        machine(),
+        Scope(chosen),
+        is_return=True,
+        link_patience_s=link_patience_s,
+        verb="rollback",
+    )
     return run_deploy(
         order,
         yes=yes,
+        hooks=hooks,
         as_json=as_json,
         verbose=ctx.obj["verbose"],
         propose=lambda planner: returning(planner, to),

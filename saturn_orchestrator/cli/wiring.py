@@ -16,14 +16,23 @@ from saturn_orchestrator.app.attach import Attach, Attached, Watch, attach
 from saturn_orchestrator.app.catch_up import checking, look
 from saturn_orchestrator.app.consent import Answer
 from saturn_orchestrator.app.deploy import Deploy, Ports, Propose, deploy, proposed
+from saturn_orchestrator.app.hooks import Hooks
+from saturn_orchestrator.cli.aftermath import LastState, follow_refusal, follow_up
 from saturn_orchestrator.cli.dialling import dialled
 from saturn_orchestrator.cli.question import ask, question
-from saturn_orchestrator.errors import Unreachable
+from saturn_orchestrator.errors import HookFailed, Unreachable
 from saturn_orchestrator.events import SessionWaiting
 from saturn_orchestrator.journal import Journal, Records, journal_file
 from saturn_orchestrator.plan.model import HostPlan
-from saturn_orchestrator.report.documents import away_document, dump, no_run_document, run_document, runs_document
-from saturn_orchestrator.report.lines import waiting_line
+from saturn_orchestrator.report.documents import (
+    Document,
+    away_document,
+    dump,
+    no_run_document,
+    run_document,
+    runs_document,
+)
+from saturn_orchestrator.report.lines import hook_line, waiting_line
 from saturn_orchestrator.report.live import LiveView
 from saturn_orchestrator.report.plain import PlainView
 from saturn_orchestrator.report.plan_view import diff_text, plan_text
@@ -86,6 +95,11 @@ class Terminal:
         with self.view.hold():
             show(self.screen, unbroken(f"note: {sentence}", "yellow"))
 
+    def hear(self, hook: str, line: str) -> None:
+        """A line that a hook prints; it may hold anything."""
+        with self.view.hold():
+            show(self.screen, hook_line(hook, line))
+
     def announce(self, host: str, event: SessionWaiting) -> None:
         """What keeps a person waiting."""
         with self.view.hold():
@@ -98,12 +112,14 @@ class Terminal:
                 show(self.screen, verbatim(text, "dim"))
 
 
-def run_deploy(order: Deploy, *, yes: bool, as_json: bool, verbose: bool, propose: Propose = proposed) -> int:
-    """Deploy, print the summary (or the document), and return the exit code."""
+def run_deploy(
+    order: Deploy, *, yes: bool, hooks: bool, as_json: bool, verbose: bool, propose: Propose = proposed
+) -> int:
+    """Deploy, print the summary (or the document), and return the exit code. hooks: run those of the repository."""
     terminal = Terminal.of(verbose=verbose)
     return dialled(
         order.topology,
-        lambda dial: _deployed(order, terminal, dial, propose, asks=not yes, as_json=as_json),
+        lambda dial: _deployed(order, terminal, dial, propose, asks=not yes, hooks=hooks, as_json=as_json),
         announce=None,
     )
 
@@ -115,19 +131,29 @@ async def _deployed(
     propose: Propose,
     *,
     asks: bool,
+    hooks: bool,
     as_json: bool,
     extra: Mapping[str, Any] | None = None,
 ) -> int:
     """The exit code of a deploy. extra: what its document says beside the run."""
-    state = await carried_out(lambda ports: deploy(order, ports, propose), order, terminal, dial, asks=asks)
-    return told(state, terminal, as_json=as_json, extra=extra)
+    around = Hooks(order, terminal.hear) if hooks else None
+    state = await carried_out(
+        lambda ports: deploy(order, ports, propose), order, terminal, dial, asks=asks, hooks=around
+    )
+    return await concluded(order, state, terminal, as_json=as_json, hooks=around, extra=extra)
 
 
 async def carried_out(
-    work: Callable[[Ports], Awaitable[RunState]], order: Deploy, terminal: Terminal, dial: OpenSession, *, asks: bool
+    work: Callable[[Ports], Awaitable[RunState]],
+    order: Deploy,
+    terminal: Terminal,
+    dial: OpenSession,
+    *,
+    asks: bool,
+    hooks: Hooks | None = None,
 ) -> RunState:
     """The state of a run that the person at the terminal watches, is asked about, and may stop."""
-    stop = Stop()
+    stop, last = Stop(), LastState()
     journal = Journal(journal_file(os.environ), str(order.topology.file), terminal.say)
     ports = Ports(
         open_session=dial,
@@ -135,19 +161,42 @@ async def carried_out(
         show_text=terminal.show_text,
         say=terminal.say,
         ask=terminal.ask if asks else None,
-        sinks=(journal, terminal.view),
+        sinks=(journal, terminal.view, last),
         stop=stop,
         trace=terminal.trace,
+        before=hooks.before if hooks else None,
     )
-    return await _interruptible(work(ports), stop, terminal)
+    try:
+        return await _interruptible(work(ports), stop, terminal)
+    except HookFailed:
+        await follow_refusal(order, last.run, terminal.say)
+        raise
 
 
-def told(state: RunState, terminal: Terminal, *, as_json: bool, extra: Mapping[str, Any] | None = None) -> int:
-    """Print the summary of a run, or its document with what `extra` says beside it; the exit code."""
+async def concluded(
+    order: Deploy,
+    state: RunState,
+    terminal: Terminal,
+    *,
+    as_json: bool,
+    hooks: Hooks | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> int:
+    """Print the summary of a run, or its document with what `extra` says beside it, and see to what follows a run.
+
+    Returns the exit code.
+    """
+    document = {**run_document(state, outcome(state)), **(extra or {})}
+    code = _told(state, terminal, document if as_json else None)
+    await follow_up(order, state, document, hooks, terminal.say)
+    return code
+
+
+def _told(state: RunState, terminal: Terminal, document: Document | None) -> int:
+    """Print the document of a run, or its summary if there is none; the exit code."""
     verdict = outcome(state)
     is_told = True
-    if as_json:
-        document = {**run_document(state, verdict), **(extra or {})}
+    if document:
         is_told = _is_printed(dump(document), terminal, f"saturn show {state.run} --json")
     else:
         show(console(sys.stdout), summary(state, verdict))
@@ -161,6 +210,7 @@ def run_catch_up(
     memory: Records,
     link_patience_s: float,
     *,
+    hooks: bool,
     as_json: bool,
     verbose: bool,
 ) -> int:
@@ -170,7 +220,9 @@ def run_catch_up(
     waiting = {name: each for name, each in known.items() if each}
     return dialled(
         topology,
-        lambda dial: _caught_up(topology, hosts, waiting, terminal, dial, link_patience_s, as_json=as_json),
+        lambda dial: _caught_up(
+            topology, hosts, waiting, terminal, dial, link_patience_s, hooks=hooks, as_json=as_json
+        ),
         terminal.announce,
     )
 
@@ -183,6 +235,7 @@ async def _caught_up(
     open_session: OpenSession,
     link_patience_s: float,
     *,
+    hooks: bool,
     as_json: bool,
 ) -> int:
     found = await look(waiting, hosts, open_session)
@@ -206,10 +259,18 @@ async def _caught_up(
         max_failures=topology.rollout.max_failures,
         confirmed={name: waiting[name].by for name in found.back},
         link_patience_s=link_patience_s,
+        verb="catch-up",
     )
     dial = found.opening(open_session)
     done = await _deployed(
-        order, terminal, dial, lambda planner: checking(planner, waiting), asks=False, as_json=as_json, extra=extra
+        order,
+        terminal,
+        dial,
+        lambda planner: checking(planner, waiting),
+        asks=False,
+        hooks=hooks,
+        as_json=as_json,
+        extra=extra,
     )
     return combined((done, code))
 

@@ -105,6 +105,7 @@ class HostPlan:
     path: how packets reach the host over the tailnet, "" when that is not known. ack_timeout_s: how long what carries
     the connection waits for an acknowledgement. is_first: no deployment was completed there yet, so that nothing can go
     back to one. findings: what validate would say there, the gravest first. notes: what else is good to know.
+    is_for_later: the host is away, and this is done once it is back.
     """
 
     host: str
@@ -127,6 +128,7 @@ class HostPlan:
     is_first: bool = False
     findings: tuple[Judgement, ...] = ()
     notes: tuple[str, ...] = ()
+    is_for_later: bool = False
 
     def count(self, action: Action) -> int:
         """How many services the action concerns."""

@@ -22,6 +22,7 @@ from saturn_orchestrator.plan.model import Change, HostPlan, Prospect
 from saturn_orchestrator.report.advice import next_command
 from saturn_orchestrator.report.times import host_duration_s, run_duration_s
 from saturn_orchestrator.state.model import HostError, HostState, RunState
+from saturn_orchestrator.state.notices import Sent
 from saturn_orchestrator.state.outcome import Outcome
 from saturn_orchestrator.state.record import RunRecord
 from saturn_orchestrator.state.standing import Deferred, Standing, Surroundings
@@ -236,6 +237,22 @@ def validation_document(file: str, hosts: int, services: int, findings: Sequence
 def plan_document(prospects: Sequence[Prospect]) -> Document:
     """What `plan --json` prints: the plans of the hosts, in their order, or why a host has none."""
     return {"version": VERSION, "hosts": {each.host: _prospect(each) for each in prospects}}
+
+
+def order_document(run: RunState, plans: Mapping[str, HostPlan]) -> Document:
+    """What the hook before a deploy is given: the run, and the plans that were confirmed."""
+    hosts = {name: _prospect(Prospect(name, plan)) for name, plan in plans.items()}
+    return {"version": VERSION, "run": run.run, "revision": run.revision or None, "hosts": hosts}
+
+
+def notify_document(sent: Sequence[Sent]) -> Document:
+    """What `notify --json` prints: each target, and why it was not reached."""
+    return {
+        "version": VERSION,
+        "targets": [
+            {"target": each.target, "sent": not each.problem, "problem": each.problem or None} for each in sent
+        ],
+    }
 
 
 def _prospect(prospect: Prospect) -> Document:

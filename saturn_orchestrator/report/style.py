@@ -187,6 +187,8 @@ LOOKS: Mapping[str, Look] = {
     "warn": Look("!", "bold yellow"),
     "fail": Look("✘", "bold red"),
     "skip": Look("-", "dim"),
+    # a notice
+    "sent": Look("✔", "green"),
     # how loud a line is
     "error": Look("✘", "bold red"),
     "warning": Look("!", "bold yellow"),

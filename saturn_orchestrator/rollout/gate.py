@@ -83,6 +83,11 @@ class Gate:
             await self._moved.wait()
         return self._halted if self._number_of[host] > self._open else ""
 
+    def halt(self, why: str) -> None:
+        """Open no batch any more. Hosts of the open one are not held here."""
+        self._halted = why
+        self._moved.set()
+
     def opened(self, run: RunState) -> None:
         """See Sink.opened."""
 
@@ -98,9 +103,9 @@ class Gate:
             self._say(sentence)
             if proceeds:
                 self._open += 1
+                self._moved.set()
             else:
-                self._halted = sentence
-            self._moved.set()
+                self.halt(sentence)
 
     def _is_over(self, run: RunState) -> bool:
         return all(run.hosts[name].is_over for name in self._batches[self._open])

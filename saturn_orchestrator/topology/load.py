@@ -74,6 +74,8 @@ def _loaded(file: Path) -> Topology:
         layout=entry.layout,
         rollout=entry.rollout,
         policy=entry.policy,
+        hooks=entry.hooks,
+        notify=entry.notify,
         folder=loading.folder,
         file=file,
     )

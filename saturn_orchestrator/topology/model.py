@@ -11,9 +11,18 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 """What a host, service, role or tag may be called."""
@@ -216,6 +225,41 @@ class Policy(Section):
     waivers: tuple[Waiver, ...] = ()
 
 
+class Hooks(Section):
+    """What may be said of the programs in `hooks/`. timeout_s: how long one of them may take."""
+
+    timeout_s: Seconds = 60.0
+
+
+Occasion = Literal["failure", "partial", "unreachable", "deferred", "recovered", "success"]
+"""What a notice may be about. recovered: a success after failures that were told."""
+
+
+class Target(Section):
+    """Somebody who is sent notices: by an Apprise URL, or by a command on SATURN that prints one.
+
+    url: `env:NAME` for one that stands in an environment variable. when: what is told.
+    """
+
+    url: Word | None = None
+    url_command: Annotated[tuple[Argument, ...], Field(max_length=100)] = ()
+    when: Annotated[tuple[Occasion, ...], Field(min_length=1)] = (
+        "failure", "partial", "unreachable", "deferred", "recovered",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _has_one_url(self) -> Self:
+        if (self.url is None) == (not self.url_command):
+            raise ValueError("should have either url or url_command")
+        return self
+
+
+class Notify(Section):
+    """Who is sent notices of how runs ended."""
+
+    targets: Annotated[tuple[Target, ...], Field(max_length=50)] = ()
+
+
 # --- entries: what stands in a file ----------------------------------------------------------------------------------
 
 
@@ -275,6 +319,8 @@ class TopologyEntry(Section):
     rollout: Annotated[Rollout, OrEmpty] = Rollout()
     hosts: Annotated[dict[Name, Annotated[HostEntry, OrEmpty]], Field(min_length=1)]
     policy: Annotated[Policy, OrEmpty] = Policy()
+    hooks: Annotated[Hooks, OrEmpty] = Hooks()
+    notify: Annotated[Notify, OrEmpty] = Notify()
 
 
 # --- the resolved topology: what the rest of saturn works with -------------------------------------------------------
@@ -328,5 +374,7 @@ class Topology(Section):
     layout: Layout = Layout()
     rollout: Rollout = Rollout()
     policy: Policy = Policy()
+    hooks: Hooks = Hooks()
+    notify: Notify = Notify()
     folder: Path
     file: Path

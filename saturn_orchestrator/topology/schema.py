@@ -55,9 +55,9 @@ def entry(document: Document, kind: type[E]) -> tuple[E | None, tuple[InventoryF
         return None, findings
 
 
-def near(word: str, known: Iterable[str]) -> str:
+def near(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """`did you mean "port"?`, or "" when nothing known comes near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f'did you mean "{found[0]}"?' if found else ""
 
 
