@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from support import build
 from support.build import deferred, plan
 
 from saturn_orchestrator.errors import Unreachable
@@ -18,6 +19,11 @@ from saturn_orchestrator.events import (
 from saturn_orchestrator.plan.model import Action, Change, Prospect, Step
 from saturn_orchestrator.report.backups_view import copies_document, holdings_document, inspections_document
 from saturn_orchestrator.report.documents import VERSION, no_run_document, plan_document, run_document, status_document
+from saturn_orchestrator.report.trust_view import trust_document
+from saturn_orchestrator.session import introduction
+from saturn_orchestrator.session.base import Offer
+from saturn_orchestrator.session.introduction import Introduction, Trusted
+from saturn_orchestrator.session.known_hosts import Key
 from saturn_orchestrator.state.backups import Copy, Holdings, Inspection
 from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
 from saturn_orchestrator.state.outcome import outcome
@@ -135,6 +141,22 @@ def test_a_host_that_has_no_plan_has_the_same_keys():
 
     assert set(host) == PLAN_KEYS
     assert set(host["error"]) == {"code", "message", "hint"}
+
+
+def test_trust_document_has_its_keys():
+    key = Key("ssh-ed25519", "AAAA")
+    offer = Offer("chelsty port 22", ("chelsty",), (key,))
+    found = Introduction(build.host("chelsty"), introduction.Standing.NEW, offer, key)
+    document = trust_document(Trusted(found, introduction.Outcome.PINNED))
+    local = trust_document(
+        Trusted(Introduction(build.host("chelsty"), introduction.Standing.LOCAL), introduction.Outcome.NOTHING)
+    )
+
+    assert set(document) == set(local) == {
+        "version", "host", "standing", "outcome", "key", "offered", "before", "file",
+    }  # fmt: skip
+    assert set(document["key"]) == {"type", "fingerprint"}
+    assert local["key"] is None
 
 
 def test_documents_of_backups_have_their_keys():

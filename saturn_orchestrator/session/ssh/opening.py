@@ -28,7 +28,7 @@ KEEPALIVE_COUNT = 3
 
 # curve25519 first: its exchange fits one MTU, which mlkem768's does not.
 _NARROW_KEX: tuple[str, ...] = ("curve25519-sha256", "curve25519-sha256@libssh.org")
-_KEX: tuple[str, ...] = (*_NARROW_KEX, "ecdh-sha2-nistp256", "mlkem768x25519-sha256")
+KEX: tuple[str, ...] = (*_NARROW_KEX, "ecdh-sha2-nistp256", "mlkem768x25519-sha256")
 _CIPHERS = ("aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
 
 Line = socket.socket | asyncssh.SSHClientConnection | None
@@ -84,7 +84,7 @@ class Login:
             OSError, asyncssh.Error: see `failure`.
             SessionError: what the dialling found out.
         """
-        kex = _KEX
+        kex = KEX
         while True:
             line, turn = await self._begun(tell)
             is_let_in = False
@@ -127,7 +127,7 @@ class Login:
                 self._look_up_keys()
             return line, await self._turn(tell)
         except BaseException:
-            _hang_up(line)
+            hang_up(line)
             raise
 
     def _look_up_keys(self) -> None:
@@ -175,11 +175,11 @@ async def _connected(line: Line, route: Route, options: dict[str, Any]) -> async
     try:
         return await asyncssh.connect(route.address, route.host.ssh.port, **over, **options)
     except BaseException:
-        _hang_up(line)
+        hang_up(line)
         raise
 
 
-def _hang_up(line: Line) -> None:
+def hang_up(line: Line) -> None:
     """A socket is ours until asyncssh has it; a connection to go through is shared, and stays."""
     if isinstance(line, socket.socket):
         line.close()

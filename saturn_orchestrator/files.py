@@ -1,0 +1,59 @@
+"""Files of a person's repository that saturn writes: whole or not at all, and only on top of what was shown."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from saturn_orchestrator.errors import UsageError
+
+Content = bytes | None
+"""What a file holds; None when it is not there."""
+
+
+def content(file: Path) -> Content:
+    """What the file holds now. Raises OSError, but not where there is none."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def write(file: Path, data: bytes, *, over: Content) -> None:
+    """Put data in the file's place in one step; its mode stays, and a link still leads to it.
+
+    over: what the file held when a person was shown the change.
+
+    Raises:
+        UsageError: it holds something else by now (`file_moved`), or it cannot be written (`file_unwritable`).
+    """
+    target = file.resolve()
+    try:
+        if content(target) != over:
+            raise UsageError(
+                f"{file} was changed by somebody else meanwhile",
+                code="file_moved",
+                hint="type it again; nothing is lost",
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, data)
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be written: {error.strerror}", code="file_unwritable", hint="may you write there?"
+        ) from error
+
+
+def _replace(target: Path, data: bytes) -> None:
+    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o644
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as beside:
+            beside.write(data)
+            beside.flush()
+            os.fsync(beside.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
