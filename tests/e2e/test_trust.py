@@ -108,5 +108,5 @@ def test_a_revoked_key_is_never_accepted(stranger: World) -> None:
 
     said = stranger.saturn.run("trust", "vps", "--fingerprint", fingerprint(stranger))
 
-    assert (said.exit_code, stranger.known_hosts.read_text()) == (1, text)
+    assert (said.exit_code, stranger.known_hosts.read_text()) == (1, text), said.err
     assert "error[host_key_revoked]" in said.err

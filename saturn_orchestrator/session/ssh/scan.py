@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 import asyncssh
 
-from saturn_orchestrator.errors import SessionError
 from saturn_orchestrator.session.approval import Approvals
 from saturn_orchestrator.session.base import Tell, nobody, patient
 from saturn_orchestrator.session.known_hosts import Key
@@ -21,7 +21,7 @@ _KINDS = (
     ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
     ("rsa-sha2-512", "rsa-sha2-256"),
 )
-"""Each is asked for on a connection of its own, the one to prefer first: a server shows one key to each."""
+"""The one to prefer first. A server shows one key a connection, so each kind is asked for on one of its own."""
 
 
 async def offered_keys(route: Route, dial: Dial, tell: Tell) -> tuple[Key, ...]:
@@ -30,20 +30,22 @@ async def offered_keys(route: Route, dial: Dial, tell: Tell) -> tuple[Key, ...]:
     Raises:
         SessionError: it cannot be reached, or offers none that is understood here.
     """
-    found: list[Key] = []
-    refused: Exception | None = None
     try:
         async with patient(route.host.ssh.connect_timeout_s, tell) as told:
+            found = [await _offered(route, dial, told, sum(_KINDS, ()))]
             for kinds in _KINDS:
-                try:
-                    found.append(await _offered(route, dial, told, kinds))
-                except asyncssh.KeyExchangeFailed as error:  # it has no key of this kind
-                    refused = error
+                if not any(kind.startswith(_family(found[0])) for kind in kinds):
+                    # Asked for a kind that it has not, a server hangs up; some say why.
+                    with suppress(asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost, ConnectionError):
+                        found.append(await _offered(route, dial, told, kinds))
     except (OSError, asyncssh.Error) as error:
-        raise _failure(route, error) from error
-    if not found:
-        raise _failure(route, refused or asyncssh.KeyExchangeFailed("no host key is offered")) from refused
+        raise session_error(error, route, Client(route, nobody, Approvals(), None), TrustedKeys()) from error
     return tuple(found)
+
+
+def _family(key: Key) -> str:
+    """How the names of the algorithms begin that a key goes with."""
+    return "rsa-" if key.kind == "ssh-rsa" else key.kind
 
 
 async def _offered(route: Route, dial: Dial, tell: Tell, kinds: tuple[str, ...]) -> Key:
@@ -59,7 +61,3 @@ async def _offered(route: Route, dial: Dial, tell: Tell, kinds: tuple[str, ...])
     if key is None:
         raise asyncssh.KeyExchangeFailed("no host key was shown")
     return Key.of(key.export_public_key().decode())
-
-
-def _failure(route: Route, error: Exception) -> SessionError:
-    return session_error(error, route, Client(route, nobody, Approvals(), None), TrustedKeys())
