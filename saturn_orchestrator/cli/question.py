@@ -62,6 +62,11 @@ async def ask(question: str) -> Answer:
     return answer_in(await typed(question))
 
 
+async def is_yes(question: str) -> bool:
+    """Whether a person says yes to the question; an unclear answer is no."""
+    return await ask(question) is Answer.YES
+
+
 async def typed(question: str) -> str:
     """Print the question and read one line, without stopping the event loop: other hosts go on meanwhile."""
     # What was typed before the question was on the screen is no answer to it.

@@ -73,8 +73,7 @@ async def _ask(found: Introduction) -> bool:
     """A new key takes a yes; one that changed takes the whole word."""
     import sys
 
-    from saturn_orchestrator.app.consent import Answer
-    from saturn_orchestrator.cli.question import answer_in, typed
+    from saturn_orchestrator.cli.question import is_yes, typed
     from saturn_orchestrator.report.style import console, show
     from saturn_orchestrator.report.trust_view import introduction_text
     from saturn_orchestrator.session.introduction import Standing
@@ -83,4 +82,4 @@ async def _ask(found: Introduction) -> bool:
     name = found.host.name
     if found.standing is Standing.CHANGED:
         return await typed(f"\nThe key of {name} HAS CHANGED. Replace it? Type the whole word yes / [N]o: ") == "yes"
-    return answer_in(await typed(f"\nIs this the key of {name}? [y]es / [N]o: ")) is Answer.YES
+    return await is_yes(f"\nIs this the key of {name}? [y]es / [N]o: ")

@@ -86,6 +86,9 @@ class Offer:
     told: tuple[Key, ...] = ()
 
 
+OpenShell = Callable[[Host, tuple[str, ...], Tell], Awaitable[Channel]]
+"""Connects once, and runs a command of the host's own shell. Raises SessionError."""
+
 Scan = Callable[[Host, Tell], Awaitable[Offer | None]]
 """Looks at the keys that a host offers; None for this machine itself. Raises SessionError."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from saturn_orchestrator.errors import OffTailnet
 from saturn_orchestrator.events import OwnEvent, SessionWaiting, now
 from saturn_orchestrator.session.approval import Approvals
-from saturn_orchestrator.session.base import Offer, Session, Tell
+from saturn_orchestrator.session.base import Channel, Offer, Session, Tell
 from saturn_orchestrator.session.known_hosts import Key
 from saturn_orchestrator.session.route import Route, is_tailnet_wanted, route_of
 from saturn_orchestrator.tailnet.book import AddressBook
@@ -97,6 +97,23 @@ class Switchboard:
 
             return await open_local(host)
         return await self._over_ssh(route, self._told(host, tell))
+
+    async def shell(self, host: Host, command: tuple[str, ...], tell: Tell) -> Channel:
+        """An OpenShell.
+
+        Raises:
+            SessionError: see errors.py.
+        """
+        route = await self.route(host)
+        if route.is_local:
+            from saturn_orchestrator.session.local import open_process
+
+            return await open_process(command)
+        from saturn_orchestrator.session.ssh import open_channel
+
+        told = self._told(host, tell)
+        async with self._through().dial(route, told) as dial:
+            return await open_channel(route, self._approvals, dial, told, command)
 
     async def scan(self, host: Host, tell: Tell) -> Offer | None:
         """A Scan.

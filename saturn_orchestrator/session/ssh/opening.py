@@ -47,22 +47,34 @@ async def open_ssh(
         SessionError: see errors.py; the connection is closed then.
     """
     host = route.host
+    channel = await open_channel(route, approvals, dial, tell, bootstrap_command(host.root, become=host.become))
+    return Conversation(host.name, channel, payload(), sighting)
+
+
+async def open_channel(
+    route: Route, approvals: Approvals, dial: Dial, tell: Tell, command: Sequence[str]
+) -> SshChannel:
+    """A command that runs on a host, over a connection of its own.
+
+    Raises:
+        SessionError: see errors.py; the connection is closed then.
+    """
+    host = route.host
     login = Login(route, approvals, dial)
     connection: asyncssh.SSHClientConnection | None = None
     is_open = False
     try:
         async with patient(host.ssh.connect_timeout_s, tell) as told:
             connection = await login.connection(told)
-            command = shlex.join(bootstrap_command(host.root, become=host.become))
             channel = SshChannel(connection)
-            await connection.create_session(lambda: channel, command, encoding=None)
+            await connection.create_session(lambda: channel, shlex.join(command), encoding=None)
             is_open = True
     except (OSError, asyncssh.Error) as error:
         raise login.failure(error) from error
     finally:
         if connection and not is_open:  # also when the caller's own deadline cancelled us here
             connection.abort()
-    return Conversation(host.name, channel, payload(), sighting)
+    return channel
 
 
 class Login:
