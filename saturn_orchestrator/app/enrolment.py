@@ -73,22 +73,22 @@ def enrolment(file: Path, name: str, entry: Mapping[str, object]) -> Enrolment:
         topology = load(file)
         _check_same(topology.hosts[name], entry)
         return Enrolment(topology, topology.hosts[name])
-    after = with_host(text, name, _spared(entry, known), shown(file))
+    after = with_host(text, name, _spared(name, entry, known), shown(file))
     topology = load(file, after.removeprefix("\ufeff"))
     own = topology.folder / topology.layout.host.replace("{host}", name) / "host.yaml"
     starter = () if own.exists() else (Change(own, None, _STARTER.format(host=name).encode()),)
     return Enrolment(topology, topology.hosts[name], (Change(file, before, after.encode()), *starter))
 
 
-def _spared(entry: Mapping[str, object], known: object) -> dict[str, object]:
-    """The entry without what the defaults say already."""
+def _spared(name: str, entry: Mapping[str, object], known: object) -> dict[str, object]:
+    """The entry without what would be so anyway."""
     defaults = known.get("defaults") if isinstance(known, dict) else None
     said = defaults if isinstance(defaults, dict) else {}
     spared: dict[str, object] = {}
     for key, value in entry.items():
         if isinstance(value, Mapping) and isinstance(said.get(key), dict):
             value = {inner: each for inner, each in value.items() if said[key].get(inner) != each}
-        if value != said.get(key) and value != {}:
+        if value not in ({}, said.get(key)) and (key, value) != ("address", name):
             spared[key] = value
     return spared
 

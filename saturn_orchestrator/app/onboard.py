@@ -8,10 +8,11 @@ from enum import StrEnum
 
 from saturn_orchestrator.app.trust import Ask, trust
 from saturn_orchestrator.errors import NodeUnfit, SessionLost
-from saturn_orchestrator.onboarding.machine import Machine, machine, probe
+from saturn_orchestrator.events import neutral
+from saturn_orchestrator.onboarding.machine import LAST, Machine, machine, probe
 from saturn_orchestrator.onboarding.preparation import Preparation, preparation
 from saturn_orchestrator.onboarding.script import Listening, Word, script
-from saturn_orchestrator.session.base import OpenShell, Scan, nobody
+from saturn_orchestrator.session.base import Channel, OpenShell, Scan, nobody
 from saturn_orchestrator.session.introduction import Outcome as KeyOutcome
 from saturn_orchestrator.session.introduction import Trusted
 from saturn_orchestrator.session.script import ROOT_SHELL, SHELL, answer
@@ -106,6 +107,9 @@ async def probed(host: Host, shell: OpenShell) -> Machine:
         lines = [line async for line in answer(channel, probe(host), host.name, PROBE_S)]
     finally:
         await channel.close()
+    if lines[-1:] != [LAST]:
+        message = f"{host.name} hung up before it had told everything of itself"
+        raise SessionLost(message, notes=_last_words(channel), hint=f"saturn onboard {host.name}")
     return machine(lines, host.name)
 
 
@@ -129,7 +133,11 @@ async def carry_out(order: Onboard, wanted: Preparation, ports: Ports) -> None:
     finally:
         await channel.close()
     message = f"the line to {host.name} broke before the last step had ended"
-    raise SessionLost(message, notes=(channel.last_words.strip(),), hint=order.again)
+    raise SessionLost(message, notes=_last_words(channel), hint=order.again)
+
+
+def _last_words(channel: Channel) -> tuple[str, ...]:
+    return tuple(filter(None, (neutral(channel.last_words.strip()),)))
 
 
 def _failed(order: Onboard, word: Word) -> NodeUnfit:

@@ -15,6 +15,9 @@ from saturn_orchestrator.topology.model import Host
 FOLDERS = ("bin", "config", "data", "logs", "state")
 """Below the root, as the executor expects them."""
 
+LAST = "saturn-fact end=yes"
+"""The line that ends a whole answer."""
+
 _FACT = "saturn-fact "
 _YES_NO = r"yes|no"
 _ACCOUNT = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
@@ -33,6 +36,7 @@ _SHAPES: Mapping[str, str] = {
     "git": r"(git version [0-9.]{1,20}.{0,60})?",
     "docker": r".{0,200}",
     "compose": r".{0,200}",
+    "becomes": _YES_NO,
     "socket": r"none|ok|denied|down",
     "root": r"none|folder|other",
     "writable": _YES_NO,
@@ -52,8 +56,9 @@ class Machine:
 
     user, uid, group: of the login. in_group: this login has docker's group; listed: the next one will. sudo: root | yes
     | password | none. manager: apt | dnf | apk | pacman | "". init: systemd | openrc | other. python, git, docker,
-    compose: versions, "" for what is missing. socket: docker's, ok | denied | down | none. root: folder | other | none.
-    writable, empty: of the root folder. missing: folders below it. free_kb: -1 when it is not known.
+    compose: versions, "" for what is missing. becomes: the executor is let in as its host wants it. socket: docker's,
+    ok | denied | down | none. root: folder | other | none. writable, empty: of the root folder. missing: folders below
+    it. free_kb: -1 when it is not known.
     """
 
     user: str
@@ -70,6 +75,7 @@ class Machine:
     git: str
     docker: str
     compose: str
+    becomes: bool
     socket: str
     root: str
     writable: bool
@@ -83,12 +89,11 @@ class Machine:
 
 def probe(host: Host) -> str:
     """The script that looks at a host, for `sh -s`."""
-    become = "sudo -n " if host.become else ""
     head = (
         f"root={shlex.quote(host.root)}",
         f"repo={shlex.quote(host.git.path)}",
+        f"become={'yes' if host.become else 'no'}",
         f'compose() {{ limited {shlex.join(host.compose.command)} "$@"; }}',
-        f'as_run() {{ limited {become}"$@"; }}',
     )
     return "\n".join((*head, files("saturn_orchestrator.onboarding").joinpath("probe.sh").read_text("utf-8")))
 
@@ -119,6 +124,7 @@ def machine(lines: Iterable[str], host: str) -> Machine:
         git=_version(found["git"], "git version "),
         docker=_version(found["docker"], "Docker version "),
         compose=_version(found["compose"], ""),
+        becomes="becomes" in yes,
         socket=found["socket"],
         root=found["root"],
         writable="writable" in yes,

@@ -150,8 +150,9 @@ def _problems(host: Host, machine: Machine, missing: tuple[str, ...]) -> Iterato
     elif machine.root == "folder" and not (machine.writable or machine.empty or _is_root(host, machine)):
         command = shlex.join(("sudo", "chown", f"{machine.user}:{machine.group}", host.root))
         yield Problem("root_foreign", f"{host.root} is not empty, and {machine.user} may not write there", (command,))
-    if host.become and machine.sudo not in {"root", "yes"}:
-        yield Problem("become_denied", f"become is set, and sudo asks {machine.user} for a password")
+    if machine.python and not machine.becomes:
+        message = f"become is set, and sudo does not let {machine.user} run python3 without a password"
+        yield Problem("become_denied", message)
     if machine.socket == "denied" and machine.in_group and not _is_root(host, machine):
         message = f"{machine.user} is in the group docker, and docker's socket is of another one"
         yield Problem("docker_denied", message, ("ls -l /var/run/docker.sock",))

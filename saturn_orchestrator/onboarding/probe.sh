@@ -1,5 +1,5 @@
 # What stands on a machine, in lines `saturn-fact KEY=VALUE`. It changes nothing. dash, bash and busybox run it.
-# Before it stand root=, repo=, the function compose() and the function as_run(), which runs a command as the executor is.
+# Before it stand root=, repo=, become= (yes: the executor runs through sudo) and the function compose().
 
 fact() {
     printf 'saturn-fact %s=%s\n' "$1" "$(printf '%s' "$2" | tr -d '\000-\037\177' | cut -c1-200)"
@@ -48,8 +48,16 @@ tools() {
     fact git "$(first_line git --version)"
     fact docker "$(first_line docker --version)"
     fact compose "$(first_line compose version --short)"
+    if [ "$become" = no ]; then fact becomes yes
+    elif limited sudo -n python3 -c pass >/dev/null 2>&1 </dev/null; then fact becomes yes
+    else fact becomes no
+    fi
     if ! has docker; then fact socket none; return; fi
-    said=$(as_run docker version --format '{{.Server.Version}}' 2>&1 </dev/null)
+    if [ "$become" = yes ]; then  # root may always; sudo may be allowed for python3 alone, so docker is not asked
+        if [ -S /var/run/docker.sock ]; then fact socket ok; else fact socket down; fi
+        return
+    fi
+    said=$(limited docker version --format '{{.Server.Version}}' 2>&1 </dev/null)
     case "$?,$said" in
         0,*) fact socket ok ;;
         *[Pp]'ermission denied'*) fact socket denied ;;

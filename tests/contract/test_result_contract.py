@@ -16,9 +16,12 @@ from saturn_orchestrator.events import (
     ServiceFact,
     SnapshotFact,
 )
+from saturn_orchestrator.onboarding.machine import machine
+from saturn_orchestrator.onboarding.preparation import preparation
 from saturn_orchestrator.plan.model import Action, Change, Prospect, Step
 from saturn_orchestrator.report.backups_view import copies_document, holdings_document, inspections_document
 from saturn_orchestrator.report.documents import VERSION, no_run_document, plan_document, run_document, status_document
+from saturn_orchestrator.report.onboard_view import onboarding_document
 from saturn_orchestrator.report.trust_view import trust_document
 from saturn_orchestrator.session import introduction
 from saturn_orchestrator.session.base import Offer
@@ -46,6 +49,14 @@ STANDING_KEYS = {
 PLAN_KEYS = {
     "revision_before", "revision_after", "branch", "subject", "commits", "steps", "digest", "is_foreseen",
     "resume_stage", "changes", "orphans", "sent_bytes", "path", "warnings", "findings", "has_changes", "diff", "error",
+}  # fmt: skip
+
+
+MACHINE = {
+    "user": "ada", "uid": "1000", "group": "ada", "in_group": "no", "listed": "no", "sudo": "yes", "init": "other",
+    "lingers": "no", "python": "Python 3.11.2", "git": "", "docker": "Docker version 28.2.2", "compose": "2.26.1",
+    "becomes": "yes", "socket": "denied", "root": "none", "parent_writable": "no", "checkout": "no", "deployed": "no",
+    "free_kb": "", "end": "yes",
 }  # fmt: skip
 
 
@@ -157,6 +168,21 @@ def test_trust_document_has_its_keys():
     }  # fmt: skip
     assert set(document["key"]) == {"type", "fingerprint"}
     assert local["key"] is None
+
+
+def test_onboarding_document_has_its_keys():
+    found = machine([f"saturn-fact {key}={value}" for key, value in MACHINE.items()], "pi")
+    wanted = preparation(build.host("pi"), found, install=False)
+    document = onboarding_document("pi", "blocked", None, wanted, [], [])
+
+    assert set(document) == set(onboarding_document("pi", "declined", None, None, [], [])) == {
+        "version", "host", "outcome", "files", "trust", "machine", "steps", "problems", "notes", "next",
+    }  # fmt: skip
+    assert set(document["machine"]) == {
+        "os", "manager", "user", "sudo", "python", "git", "docker", "compose", "free_bytes", "deployed",
+    }  # fmt: skip
+    assert set(document["steps"][0]) == {"name", "words", "commands", "needs_root"}
+    assert set(document["problems"][0]) == {"code", "message", "commands"}
 
 
 def test_documents_of_backups_have_their_keys():

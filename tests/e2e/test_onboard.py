@@ -1,6 +1,6 @@
 """From "I can log in there" to a first deploy; once more changes nothing; interrupted anywhere, it goes on.
 
-The package manager is a stand-in on the node's PATH that brings back what was hidden: real packages come from real mirrors.
+The package manager is a stand-in on the node's PATH that brings back what was hidden: no test fetches real packages.
 """
 
 from collections.abc import Iterator

@@ -18,7 +18,8 @@ ANSWER = {
     "user": "deploy", "uid": "1000", "group": "deploy", "in_group": "no", "listed": "yes", "sudo": "yes",
     "os": "debian", "manager": "apt", "init": "systemd", "lingers": "no", "python": "Python 3.11.2",
     "git": "git version 2.39.5", "docker": "Docker version 20.10.24+dfsg1, build 297e128", "compose": "v2.26.1-4",
-    "socket": "denied", "root": "folder", "writable": "yes", "empty": "no", "parent_writable": "no", "checkout": "no",
+    "becomes": "yes", "socket": "denied", "root": "folder", "writable": "yes", "empty": "no", "parent_writable": "no",
+    "checkout": "no",
     "deployed": "no", "free_kb": "1234", "end": "yes",
 }  # fmt: skip
 SHELLS = [("dash",), ("busybox", "sh"), ("bash", "--posix"), ("bash",)]
@@ -127,7 +128,6 @@ def test_docker_of_another_maker_is_none():
 def test_no_text_breaks_it(text):
     try:
         found = machine(text, "pi")
-    except SessionError as error:
-        assert error.message.isprintable()
-    else:
-        assert found.user.isascii()
+    except SessionError:
+        return
+    assert found.user.isascii()

@@ -14,7 +14,7 @@ from saturn_orchestrator.topology.model import Host
 
 READY = Machine(
     user="deploy", uid=1000, group="users", in_group=True, listed=True, sudo="yes", os="debian", manager="apt",
-    init="systemd", lingers=True, python=(3, 11), git="2.39", docker="20.10", compose="2.26", socket="ok",
+    init="systemd", lingers=True, python=(3, 11), git="2.39", docker="20.10", compose="2.26", becomes=True, socket="ok",
     root="folder", writable=True, empty=False, missing=(), parent_writable=False, has_checkout=True, is_deployed=True,
     free_kb=99_000_000,
 )  # fmt: skip
@@ -57,7 +57,8 @@ def test_a_bare_machine_needs_all_of_it_in_order():
 @pytest.mark.parametrize(
     "other, said",
     [
-        ({"git": ""}, "git is missing"), ({"python": ()}, "python3 is missing"), ({"docker": "", "socket": "none"}, "docker is missing"),
+        ({"git": ""}, "git is missing"), ({"python": ()}, "python3 is missing"),
+        ({"docker": "", "socket": "none"}, "docker is missing"),
         ({"python": (3, 7)}, "python3 is 3.7, and 3.8 or newer is needed"),
         ({"compose": "1.29.2"}, "compose is 1.29.2, and 2 or newer is needed"),
     ],
@@ -102,7 +103,7 @@ def test_an_executor_that_is_root_needs_no_group_and_no_linger(host, other):
 
 
 def test_become_without_sudo_is_a_problem():
-    assert codes(needed(host=build.host(become=True), sudo="password")) == ["become_denied"]
+    assert codes(needed(host=build.host(become=True), becomes=False)) == ["become_denied"]
 
 
 def test_folders_in_a_root_of_ones_own_need_no_root():
@@ -118,7 +119,8 @@ def test_folders_in_a_root_of_ones_own_need_no_root():
 
 @pytest.mark.parametrize(
     "other, needs_root",
-    [({"root": "none"}, True), ({"root": "none", "parent_writable": True}, False), ({"empty": True, "writable": False}, True)],
+    [({"root": "none"}, True), ({"root": "none", "parent_writable": True}, False),
+     ({"empty": True, "writable": False}, True)],
 )  # fmt: skip
 def test_the_root_folder_is_made_or_given(other, needs_root):
     wanted = needed(missing=FOLDERS, **other)
