@@ -1,4 +1,4 @@
-"""Files of a person's repository that saturn writes: whole or not at all, and only on top of what was shown."""
+"""Files that saturn writes on SATURN: whole or not at all, and in the repository only on top of what was shown."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def write(file: Path, data: bytes, *, over: Content) -> None:
                 hint="type it again; nothing is lost",
             )
         target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, data)
+        put(target, data, target.stat().st_mode & 0o7777 if target.exists() else 0o644)
     except OSError as error:
         raise UsageError(
             f"{file} cannot be written: {error.strerror}", code="file_unwritable", hint="may you write there?"
         ) from error
 
 
-def _replace(target: Path, data: bytes) -> None:
-    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o644
+def put(target: Path, data: bytes, mode: int) -> None:
+    """Put data in the target's place in one step, or leave what is there. Raises OSError."""
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "wb") as beside:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from saturn_orchestrator import events
+from saturn_orchestrator import events, files
 from saturn_orchestrator.errors import SessionError, Unreachable
 from saturn_orchestrator.events import Request
 from saturn_orchestrator.plan.order import node_order
@@ -73,13 +71,5 @@ def _kept(folder: Path, path: str, text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = "".join(char for char in path.rsplit("/", 1)[-1] if char.isalnum() or char in "._-").lstrip(".")
     target = folder / (name or "diagnostics.txt")
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, delete=False) as file:
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(target)
-        except OSError:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    files.put(target, text.encode(), 0o600)
     return target

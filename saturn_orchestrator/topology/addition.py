@@ -29,10 +29,9 @@ def with_host(text: str, name: str, entry: Mapping[str, object], file: str) -> s
     root = yaml.compose(body, Loader=Loader)
     after = _Edit(body, name, entry).made(root)
     if after is None or not _is_only_more(before, parsed(after, file).value, name, entry):
-        wanted = "\n".join(_block("hosts", {name: entry}, 0, _INDENT))
-        finding = InventoryFinding(file, 0, "hosts", f"{name} cannot be added to hosts as they are written here",
-                                   f"add it by hand:\n{wanted}", "hosts_unfit")  # fmt: skip
-        raise InventoryError([finding])
+        message = f"{name} cannot be added to hosts as they are written here"
+        hint = f"add it by hand: {_flow({name: entry})[1:-1]}"
+        raise InventoryError([InventoryFinding(file, 0, "hosts", message, hint, code="hosts_unfit")])
     return bom + after
 
 
