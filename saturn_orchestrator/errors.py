@@ -12,6 +12,7 @@
         HostKeyRejected          1    the host key is unknown or another one: never retried
         SessionLost              1    the line broke in the middle; the node may still be working
         ExecutorRefused          1    the node is reachable but cannot or will not begin (no_python, locked, ...)
+      NodeUnfit                  1    a host cannot be made ready for a deploy, or a step on the way to it failed
       SecretUnavailable          1    the command that should bring a host's secrets failed
       DemoFailed                 1    an act of `saturn demo` did not end as it should
       Interrupted              130    Ctrl-C
@@ -143,6 +144,13 @@ class ExecutorRefused(SessionError):
     """The node is reachable but the executor cannot or will not begin; the code is the node's."""
 
     code = "refused"
+
+
+class NodeUnfit(SaturnError):
+    """A host is not ready for a deploy, and saturn could not make it so."""
+
+    code = "node_unfit"
+    exit_code = 1
 
 
 class SecretUnavailable(SaturnError):

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from saturn_orchestrator import events
-from saturn_orchestrator.app.whole_file import write_whole
+from saturn_orchestrator import events, files
 from saturn_orchestrator.errors import SessionError, Unreachable
 from saturn_orchestrator.events import Request
 from saturn_orchestrator.plan.order import node_order
@@ -72,5 +71,5 @@ def _kept(folder: Path, path: str, text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = "".join(char for char in path.rsplit("/", 1)[-1] if char.isalnum() or char in "._-").lstrip(".")
     target = folder / (name or "diagnostics.txt")
-    write_whole(target, text)
+    files.put(target, text.encode())
     return target

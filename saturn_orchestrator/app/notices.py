@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from saturn_orchestrator import files
 from saturn_orchestrator.app.deploy import Deploy
 from saturn_orchestrator.app.pieces import make_private
 from saturn_orchestrator.app.program import run_program
-from saturn_orchestrator.app.whole_file import write_whole
 from saturn_orchestrator.errors import InventoryFinding, SaturnError
 from saturn_orchestrator.events import neutral, now
 from saturn_orchestrator.report.notice import notice_of
@@ -286,7 +286,7 @@ def _keep(file: Path, ledger: Mapping[str, Told]) -> str:
     text = json.dumps({mark: asdict(told) for mark, told in ledger.items()}, indent=1)
     try:
         make_private(file.parent)
-        write_whole(file, text)
+        files.put(file, text.encode())
     except OSError as error:
         return f"what notices were sent cannot be remembered: {error.strerror}"
     return ""

@@ -12,9 +12,9 @@ from saturn_orchestrator.app import show, status
 from saturn_orchestrator.app.diagnose import MAX_BYTES, diagnose
 from saturn_orchestrator.app.show import run_named
 from saturn_orchestrator.app.vault import at_hand
-from saturn_orchestrator.app.whole_file import unwritable, write_ordered
 from saturn_orchestrator.errors import UsageError
 from saturn_orchestrator.events import Event, encode
+from saturn_orchestrator.files import unwritable, write_ordered
 from saturn_orchestrator.session.base import OpenSession
 from saturn_orchestrator.state.recovery import Diagnostics, Recovery, telling_run
 from saturn_orchestrator.state.redaction import Redaction

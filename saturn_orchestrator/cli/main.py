@@ -18,6 +18,8 @@ from saturn_orchestrator.errors import Interrupted, SaturnError
 
 VERBS = {
     "init": "Write a commented starter into a new or existing repository.",
+    "onboard": "Take a machine in: topology, host key, what it lacks, first deploy.",
+    "trust": "Look at the key of a host, ask, and pin it.",
     "validate": "Check the inventory and the services, on this machine alone.",
     "plan": "Show what a deploy would do to each host; nothing is touched.",
     "deploy": "Show what would change on each host, ask, and deploy.",

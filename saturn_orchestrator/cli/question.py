@@ -22,13 +22,18 @@ _ANSWERS = {
 }
 
 
+def has_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def require_terminal() -> None:
     """Make sure that somebody can be asked.
 
     Raises:
         UsageError: input or screen is not a terminal.
     """
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not has_terminal():
         raise UsageError(
             "nobody can be asked: there is no terminal, and --yes was not given",
             code="no_terminal",
@@ -53,6 +58,16 @@ def answer_in(line: str) -> Answer:
 
 
 async def ask(question: str) -> Answer:
+    """What a person answers to the question."""
+    return answer_in(await typed(question))
+
+
+async def is_yes(question: str) -> bool:
+    """Whether a person says yes to the question; an unclear answer is no."""
+    return await ask(question) is Answer.YES
+
+
+async def typed(question: str) -> str:
     """Print the question and read one line, without stopping the event loop: other hosts go on meanwhile."""
     # What was typed before the question was on the screen is no answer to it.
     termios.tcflush(sys.stdin, termios.TCIFLUSH)
@@ -75,4 +90,4 @@ async def ask(question: str) -> Answer:
         loop.remove_reader(sys.stdin.fileno())
     if not text.endswith("\n"):
         sys.stderr.write("\n")
-    return answer_in(text)
+    return text.strip()

@@ -30,9 +30,9 @@ def command(ctx: click.Context, host: str, run: str, output: str | None, offline
 
     from saturn_orchestrator.app.prompt import recover_prompt
     from saturn_orchestrator.app.recovery import Recover, kept, recover, redaction
-    from saturn_orchestrator.app.whole_file import write_ordered
     from saturn_orchestrator.cli.dialling import dialled
     from saturn_orchestrator.cli.main import VERBS
+    from saturn_orchestrator.files import write_ordered
     from saturn_orchestrator.journal import state_folder
     from saturn_orchestrator.report.documents import dump
     from saturn_orchestrator.report.recovery_view import recovery_bundle, recovery_document, recovery_text

@@ -28,10 +28,10 @@ def command(
     import sys
 
     from saturn_orchestrator.app.status import status, surroundings
-    from saturn_orchestrator.app.whole_file import PUBLIC, write_ordered
     from saturn_orchestrator.cli.dialling import dialled
     from saturn_orchestrator.cli.options import records
     from saturn_orchestrator.events import now
+    from saturn_orchestrator.files import PUBLIC, write_ordered
     from saturn_orchestrator.report.documents import dump, status_document
     from saturn_orchestrator.report.prometheus import exposition
     from saturn_orchestrator.report.status_view import status_table

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 from saturn_orchestrator.events import Line, OwnEvent, Request, SessionWaiting
+from saturn_orchestrator.session.known_hosts import Key
 from saturn_orchestrator.tailnet.model import Peer
 from saturn_orchestrator.topology.model import Host
 
@@ -68,6 +70,27 @@ Tell = Callable[[OwnEvent], None]
 
 OpenSession = Callable[[Host, Tell], Awaitable[Session]]
 """Connects once. Raises SessionError."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a host shows of itself before anybody logs in.
+
+    where: it answered. names: under which a known_hosts file may have it, the one to write first. keys: that it offers,
+    the one to prefer first. told: those that the tailnet tells of it; a host that has any is known by these alone.
+    """
+
+    where: str
+    names: tuple[str, ...]
+    keys: tuple[Key, ...]
+    told: tuple[Key, ...] = ()
+
+
+OpenShell = Callable[[Host, tuple[str, ...], Tell], Awaitable[Channel]]
+"""Connects once, and runs a command of the host's own shell. Raises SessionError."""
+
+Scan = Callable[[Host, Tell], Awaitable[Offer | None]]
+"""Looks at the keys that a host offers; None for this machine itself. Raises SessionError."""
 
 
 def nobody(_: OwnEvent) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Self
 from saturn_orchestrator.errors import OffTailnet, SessionError
 from saturn_orchestrator.events import OwnEvent, SessionWaiting, now
 from saturn_orchestrator.session.approval import Approvals
-from saturn_orchestrator.session.base import Session, Tell
+from saturn_orchestrator.session.base import Channel, Offer, Session, Tell
+from saturn_orchestrator.session.known_hosts import Key
 from saturn_orchestrator.session.route import Route, is_tailnet_wanted, route_of
 from saturn_orchestrator.tailnet.book import AddressBook
 from saturn_orchestrator.tailnet.daemon import Tailscaled
@@ -90,18 +91,45 @@ class Switchboard:
         Raises:
             SessionError: see errors.py.
         """
-
-        def told(event: OwnEvent) -> None:
-            tell(event)
-            if self._announce and isinstance(event, SessionWaiting):
-                self._announce(host.name, event)
-
         route = await self.route(host)
         if route.is_local:
             from saturn_orchestrator.session.local import open_local
 
             return await open_local(host)
-        return await self._over_ssh(route, told)
+        return await self._over_ssh(route, self._told(host, tell))
+
+    async def shell(self, host: Host, command: tuple[str, ...], tell: Tell) -> Channel:
+        """An OpenShell.
+
+        Raises:
+            SessionError: see errors.py.
+        """
+        route = await self.route(host)
+        if route.is_local:
+            from saturn_orchestrator.session.local import open_process
+
+            return await open_process(command)
+        from saturn_orchestrator.session.ssh import open_channel
+
+        told = self._told(host, tell)
+        async with self._through().dial(route, told) as dial:
+            return await open_channel(route, self._approvals, dial, told, command)
+
+    async def scan(self, host: Host, tell: Tell) -> Offer | None:
+        """A Scan.
+
+        Raises:
+            SessionError: see errors.py.
+        """
+        route = await self.route(host)
+        if route.is_local:
+            return None
+        from saturn_orchestrator.session.ssh import offered_keys
+
+        told = tuple(Key.of(line) for line in route.peer.host_keys) if route.peer else ()
+        async with self._through().dial(route, tell) as dial:
+            keys = await offered_keys(route, dial, self._told(host, tell))
+        return Offer(route.where, route.names, keys, told)
 
     async def route(self, host: Host) -> Route:
         """The way to the host.
@@ -156,15 +184,30 @@ class Switchboard:
             await self._jumps.close()
 
     async def _over_ssh(self, route: Route, tell: Tell) -> Session:
-        from saturn_orchestrator.session.ssh import Jumps, open_ssh
+        from saturn_orchestrator.session.ssh import open_ssh
 
         sighting = self._sighting(route.peer, route.address) if route.peer else None
-        self._jumps = self._jumps or Jumps(self._hosts, self.route, self._dial, self._approvals)
-        async with self._jumps.dial(route, tell) as dial:
+        async with self._through().dial(route, tell) as dial:
             session = await open_ssh(route, self._approvals, dial, tell, sighting)
         if sighting:
             sighting.note_presence()
         return session
+
+    def _through(self) -> Jumps:
+        from saturn_orchestrator.session.ssh import Jumps
+
+        self._jumps = self._jumps or Jumps(self._hosts, self.route, self._dial, self._approvals)
+        return self._jumps
+
+    def _told(self, host: Host, tell: Tell) -> Tell:
+        """Tells the person, too, what keeps them waiting."""
+
+        def told(event: OwnEvent) -> None:
+            tell(event)
+            if self._announce and isinstance(event, SessionWaiting):
+                self._announce(host.name, event)
+
+        return told
 
     def _dial(self, route: Route) -> Dial:
         async def dialled(tell: Tell) -> socket.socket | None:

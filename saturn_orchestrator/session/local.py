@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 from saturn_orchestrator.errors import ExecutorRefused
@@ -64,14 +65,24 @@ async def open_local(host: Host) -> Conversation:
     Raises:
         ExecutorRefused: there is no /bin/sh.
     """
+    channel = await open_process(bootstrap_command(host.root, become=host.become))
+    return Conversation(host.name, channel, payload())
+
+
+async def open_process(command: Sequence[str]) -> ProcessChannel:
+    """A command that runs on this machine.
+
+    Raises:
+        ExecutorRefused: there is no such program.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
-            *bootstrap_command(host.root, become=host.become),
+            *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for saturn; the run belongs to the node
         )
     except OSError as error:
-        raise ExecutorRefused(f"cannot start /bin/sh: {error}", code="executor_failed") from error
-    return Conversation(host.name, ProcessChannel(process), payload())
+        raise ExecutorRefused(f"cannot start {command[0]}: {error}", code="executor_failed") from error
+    return ProcessChannel(process)

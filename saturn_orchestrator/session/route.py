@@ -40,6 +40,12 @@ class Route:
         return bool(self.peer and self.peer.has_tailscale_ssh)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Under which a known_hosts file may have its key, the one to write first."""
+        own = (self.peer.dns_name, *self.peer.addresses) if self.peer else ()
+        return tuple(dict.fromkeys(filter(None, (self.host.address, self.host.name, *own))))
+
+    @property
     def note(self) -> str:
         """What a person should know when nobody answers."""
         return f"{self.trouble.message}: {self.trouble.hint}" if self.trouble else ""

@@ -77,7 +77,15 @@ def read(path: Path, shown: str) -> Document:
     Raises:
         InventoryError: there is no such file, or it is no YAML; what is wrong inside YAML stands in the findings.
     """
-    text = _text(path, shown)
+    return parsed(_text(path, shown), shown)
+
+
+def parsed(text: str, shown: str) -> Document:
+    """The YAML of a text, which findings name as `shown`.
+
+    Raises:
+        InventoryError: it is no YAML; what is wrong inside YAML stands in the findings.
+    """
     try:
         return _Builder(shown, iter(yaml.parse(text, Loader=Loader))).document()
     except yaml.MarkedYAMLError as error:

@@ -17,7 +17,7 @@ from saturn_orchestrator.errors import InventoryError, InventoryFinding
 from saturn_orchestrator.policy import CODES, FIXED
 from saturn_orchestrator.topology import schema
 from saturn_orchestrator.topology.carriers import carries_connection
-from saturn_orchestrator.topology.document import Document, KeyPath, dotted, read
+from saturn_orchestrator.topology.document import Document, KeyPath, dotted, parsed, read
 from saturn_orchestrator.topology.model import (
     Defaults,
     Host,
@@ -41,23 +41,25 @@ COMPOSE_MAX = 1024 * 1024
 """Characters of a compose file that are looked at for images."""
 
 
-def load(path: Path) -> Topology:
+def load(path: Path, draft: str | None = None) -> Topology:
     """The resolved topology of the inventory whose topology.yaml is at path.
+
+    draft: the text that topology.yaml is to have, in place of the one that it has.
 
     Raises:
         InventoryError: with everything that is wrong in topology.yaml, the host.yaml files and the service.yaml files.
     """
     file = path.absolute()
     try:
-        return _loaded(file)
+        return _loaded(file, draft)
     except OSError as error:  # a folder on the way may not be searched, or a name is too long for the file system
         finding = InventoryFinding(str(error.filename or file), 0, "", f"cannot be read: {error.strerror}")
         raise InventoryError([finding]) from error
 
 
-def _loaded(file: Path) -> Topology:
+def _loaded(file: Path, draft: str | None) -> Topology:
     loading = _Loading(repository_root(file))
-    document = read(file, shown(file))
+    document = read(file, shown(file)) if draft is None else parsed(draft, shown(file))
     entry = loading.checked(document, TopologyEntry)
     if entry:
         loading.findings += _waiver_findings(document, entry)

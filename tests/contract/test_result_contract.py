@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from support import build
 from support.build import deferred, plan
 
 from saturn_orchestrator.errors import Unreachable
@@ -16,6 +17,8 @@ from saturn_orchestrator.events import (
     ServiceFact,
     SnapshotFact,
 )
+from saturn_orchestrator.onboarding.machine import machine
+from saturn_orchestrator.onboarding.preparation import preparation
 from saturn_orchestrator.plan.model import Action, Change, Prospect, Step
 from saturn_orchestrator.report.backups_view import copies_document, holdings_document, inspections_document
 from saturn_orchestrator.report.doctor_view import doctor_document
@@ -28,6 +31,12 @@ from saturn_orchestrator.report.documents import (
     status_document,
     watch_document,
 )
+from saturn_orchestrator.report.onboard_view import onboarding_document
+from saturn_orchestrator.report.trust_view import trust_document
+from saturn_orchestrator.session import introduction
+from saturn_orchestrator.session.base import Offer
+from saturn_orchestrator.session.introduction import Introduction, Trusted
+from saturn_orchestrator.session.known_hosts import Key
 from saturn_orchestrator.state.backups import Copy, Holdings, Inspection
 from saturn_orchestrator.state.checkup import Checkup
 from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
@@ -52,6 +61,14 @@ STANDING_KEYS = {
 PLAN_KEYS = {
     "revision_before", "revision_after", "branch", "subject", "commits", "steps", "digest", "is_foreseen",
     "resume_stage", "changes", "orphans", "sent_bytes", "path", "warnings", "findings", "has_changes", "diff", "error",
+}  # fmt: skip
+
+
+MACHINE = {
+    "user": "ada", "uid": "1000", "group": "ada", "in_group": "no", "listed": "no", "sudo": "yes", "init": "other",
+    "lingers": "no", "python": "Python 3.11.2", "git": "", "docker": "Docker version 28.2.2", "compose": "2.26.1",
+    "becomes": "yes", "socket": "denied", "root": "none", "parent_writable": "no", "checkout": "no", "deployed": "no",
+    "free_kb": "", "end": "yes",
 }  # fmt: skip
 
 
@@ -155,6 +172,37 @@ def test_a_host_that_has_no_plan_has_the_same_keys():
 
     assert set(host) == PLAN_KEYS
     assert set(host["error"]) == {"code", "message", "hint"}
+
+
+def test_trust_document_has_its_keys():
+    key = Key("ssh-ed25519", "AAAA")
+    offer = Offer("chelsty port 22", ("chelsty",), (key,))
+    found = Introduction(build.host("chelsty"), introduction.Standing.NEW, offer, key)
+    document = trust_document(Trusted(found, introduction.Outcome.PINNED))
+    local = trust_document(
+        Trusted(Introduction(build.host("chelsty"), introduction.Standing.LOCAL), introduction.Outcome.NOTHING)
+    )
+
+    assert set(document) == set(local) == {
+        "version", "host", "standing", "outcome", "key", "offered", "before", "file",
+    }  # fmt: skip
+    assert set(document["key"]) == {"type", "fingerprint"}
+    assert local["key"] is None
+
+
+def test_onboarding_document_has_its_keys():
+    found = machine([f"saturn-fact {key}={value}" for key, value in MACHINE.items()], "pi")
+    wanted = preparation(build.host("pi"), found, install=False)
+    document = onboarding_document("pi", "blocked", None, wanted, [], [])
+
+    assert set(document) == set(onboarding_document("pi", "declined", None, None, [], [])) == {
+        "version", "host", "outcome", "files", "trust", "machine", "steps", "problems", "notes", "next",
+    }  # fmt: skip
+    assert set(document["machine"]) == {
+        "os", "manager", "user", "sudo", "python", "git", "docker", "compose", "free_bytes", "deployed",
+    }  # fmt: skip
+    assert set(document["steps"][0]) == {"name", "words", "commands", "needs_root"}
+    assert set(document["problems"][0]) == {"code", "message", "commands"}
 
 
 def test_documents_of_backups_have_their_keys():

@@ -43,7 +43,7 @@ def test_host_with_another_key_is_never_spoken_to(world: World) -> None:
     assert (said.hosts["vps"]["status"], error["code"]) == ("failed", "host_key_changed")
     assert error["message"].count("SHA256:") == 2
     assert said.hosts["solaria"]["status"] == "changed"
-    assert "ssh-keygen -R" in error["hint"]
+    assert "saturn trust vps" in error["hint"]
 
 
 def test_host_without_a_known_key_is_not_trusted_on_first_use(world: World) -> None:
@@ -55,7 +55,7 @@ def test_host_without_a_known_key_is_not_trusted_on_first_use(world: World) -> N
 
     assert said.exit_code == 1
     assert said.hosts["vps"]["error"]["code"] == "host_key_unknown"
-    assert "ssh-keyscan" in said.hosts["vps"]["error"]["hint"]
+    assert "saturn trust vps" in said.hosts["vps"]["error"]["hint"]
 
 
 def test_denied_login_is_permission_denied(world: World) -> None:

@@ -11,7 +11,7 @@ from saturn_orchestrator.errors import Denied, HostKeyRejected, SessionError, Un
 from saturn_orchestrator.events import neutral
 from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.session.ssh.client import Client
-from saturn_orchestrator.session.ssh.keys import TrustedKeys, fingerprint, keyscan
+from saturn_orchestrator.session.ssh.keys import TrustedKeys, fingerprint
 
 _MAX_WORDS = 300
 
@@ -125,13 +125,11 @@ def _rejected(route: Route, client: Client, keys: TrustedKeys) -> HostKeyRejecte
             notes=(f"tailnet: {known}", shown),
             hint=f"does another sshd answer there? tailscale status --json tells the key of {route.peer.dns_name}",
         )
-    entry = host.address if host.ssh.port == 22 else f"[{host.address}]:{host.ssh.port}"
-    forget = shlex.join(("ssh-keygen", "-R", entry, "-f", str(host.ssh.known_hosts)))
     return HostKeyRejected(
         f"{route.where} showed another host key than the one on file",
         place=keys.source,
         notes=(f"on file: {known}", shown),
-        hint=f"only if the host was reinstalled: {forget}; then {keyscan(host)} >> {host.ssh.known_hosts}",
+        hint=f"only if the host was reinstalled: saturn trust {host.name}",
     )
 
 

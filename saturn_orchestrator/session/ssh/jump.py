@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import asyncssh
 
-from saturn_orchestrator.errors import SessionError
+from saturn_orchestrator.errors import HostKeyRejected, SessionError
 from saturn_orchestrator.events import OwnEvent, SessionWaiting
 from saturn_orchestrator.session.approval import Approvals
 from saturn_orchestrator.session.base import Tell, patient
 from saturn_orchestrator.session.route import Route
+from saturn_orchestrator.session.ssh.keys import keyscan
 from saturn_orchestrator.session.ssh.opening import Dial, Line, Login
 from saturn_orchestrator.topology.model import Host, Ssh
 
@@ -128,7 +129,7 @@ class Jumps:
         try:
             return await shared.connection(tell)
         except SessionError as error:
-            raise _through(error, machine, host) from error
+            raise _through(error, machine, host, is_host=machine.name in self._hosts) from error
 
     async def _connected(self, machine: Host, tell: Tell) -> asyncssh.SSHClientConnection:
         route = await self._route(machine)
@@ -181,9 +182,12 @@ def _check_way(host: Host, hosts: Mapping[str, Host]) -> None:
         seen.append(host.name)
 
 
-def _through(error: SessionError, machine: Host, host: Host) -> SessionError:
-    """The same failure, of the host behind the machine."""
+def _through(error: SessionError, machine: Host, host: Host, *, is_host: bool) -> SessionError:
+    """The same failure, of the host behind the machine. is_host: whether `saturn trust` knows the machine, too."""
+    hint = error.hint
+    if isinstance(error, HostKeyRejected) and error.code != "host_key_revoked" and not is_host:
+        hint = f"{keyscan(machine)}   # compare the fingerprint, and put the line into {machine.ssh.known_hosts}"
     return type(error)(
         f"{host.name} is reached through {machine.name}, and {error.message}",
-        code=error.code, place=error.place, notes=error.notes, hint=error.hint,
+        code=error.code, place=error.place, notes=error.notes, hint=hint,
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,8 +13,10 @@ from pathlib import Path
 import asyncssh
 
 from saturn_orchestrator.errors import Denied, HostKeyRejected, OffTailnet
+from saturn_orchestrator.files import content
+from saturn_orchestrator.session import known_hosts
 from saturn_orchestrator.session.route import Route
-from saturn_orchestrator.tailnet.model import Peer, ip_address
+from saturn_orchestrator.tailnet.model import Peer
 from saturn_orchestrator.topology.model import Host
 
 _DEFAULT_IDENTITY = Path("~/.ssh/id_ed25519").expanduser()
@@ -115,19 +118,10 @@ def _of_the_file(route: Route) -> TrustedKeys:
     """By the host's address, its name, or the name and addresses that it has on the tailnet."""
     host, file = route.host, route.host.ssh.known_hosts
     try:
-        known = _known_hosts(file, file.stat().st_mtime_ns) if file.exists() else None
+        found = known_hosts.known(known_hosts.text_of(content(file)), route.names, host.ssh.port)
     except (ValueError, OSError) as error:
         raise HostKeyRejected(f"{file} cannot be read: {error}", code="known_hosts_unreadable") from error
-    trusted: list[asyncssh.SSHKey] = []
-    authorities: list[asyncssh.SSHKey] = []
-    revoked: list[asyncssh.SSHKey] = []
-    tailnet_names = (route.peer.dns_name, *route.peer.addresses) if route.peer else ()
-    for name in dict.fromkeys((host.address, host.name, *filter(None, tailnet_names))):
-        if known:
-            found = asyncssh.match_known_hosts(known, name, name if ip_address(name) else "", host.ssh.port)
-            trusted += found[0]
-            authorities += found[1]
-            revoked += found[2]
+    trusted, authorities, revoked = map(_imported, (found.keys, found.authorities, found.revoked))
     if trusted or authorities:
         return TrustedKeys(trusted, authorities, revoked, str(file))
     if route.trouble:  # there it would be known by the tailnet
@@ -141,15 +135,16 @@ def _of_the_file(route: Route) -> TrustedKeys:
         code="host_key_unknown",
         place=str(file),
         notes=("on the host, its fingerprint is told by: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",),
-        hint=f"on {host.ssh.jump}: {keyscan(host)}   # compare the fingerprint, and add the line to {file}"
-        if host.ssh.jump
-        else f"{keyscan(host)} >> {file}   # then compare the fingerprint",
+        hint=f"saturn trust {host.name}   # shows its key, and asks",
     )
 
 
-@lru_cache
-def _known_hosts(file: Path, _: int) -> asyncssh.SSHKnownHosts:
-    return asyncssh.read_known_hosts(str(file))
+def _imported(found: Sequence[known_hosts.Entry]) -> list[asyncssh.SSHKey]:
+    keys = []
+    for entry in found:
+        with suppress(asyncssh.KeyImportError):  # of a kind that asyncssh does not know
+            keys.append(asyncssh.import_public_key(entry.key.line))
+    return keys
 
 
 def fingerprint(key: asyncssh.SSHKey) -> str:
@@ -158,5 +153,5 @@ def fingerprint(key: asyncssh.SSHKey) -> str:
 
 
 def keyscan(host: Host) -> str:
-    """The command that fetches a host's key, for a person to compare."""
+    """The command that fetches the key of a machine that is no host of the topology, for a person to compare."""
     return shlex.join(("ssh-keyscan", "-t", "ed25519", "-p", str(host.ssh.port), host.address))

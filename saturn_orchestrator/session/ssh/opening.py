@@ -28,7 +28,7 @@ KEEPALIVE_COUNT = 3
 
 # curve25519 first: its exchange fits one MTU, which mlkem768's does not.
 _NARROW_KEX: tuple[str, ...] = ("curve25519-sha256", "curve25519-sha256@libssh.org")
-_KEX: tuple[str, ...] = (*_NARROW_KEX, "ecdh-sha2-nistp256", "mlkem768x25519-sha256")
+KEX: tuple[str, ...] = (*_NARROW_KEX, "ecdh-sha2-nistp256", "mlkem768x25519-sha256")
 _CIPHERS = ("aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
 
 Line = socket.socket | asyncssh.SSHClientConnection | None
@@ -47,22 +47,34 @@ async def open_ssh(
         SessionError: see errors.py; the connection is closed then.
     """
     host = route.host
+    channel = await open_channel(route, approvals, dial, tell, bootstrap_command(host.root, become=host.become))
+    return Conversation(host.name, channel, payload(), sighting)
+
+
+async def open_channel(
+    route: Route, approvals: Approvals, dial: Dial, tell: Tell, command: Sequence[str]
+) -> SshChannel:
+    """A command that runs on a host, over a connection of its own.
+
+    Raises:
+        SessionError: see errors.py; the connection is closed then.
+    """
+    host = route.host
     login = Login(route, approvals, dial)
     connection: asyncssh.SSHClientConnection | None = None
     is_open = False
     try:
         async with patient(host.ssh.connect_timeout_s, tell) as told:
             connection = await login.connection(told)
-            command = shlex.join(bootstrap_command(host.root, become=host.become))
             channel = SshChannel(connection)
-            await connection.create_session(lambda: channel, command, encoding=None)
+            await connection.create_session(lambda: channel, shlex.join(command), encoding=None)
             is_open = True
     except (OSError, asyncssh.Error) as error:
         raise login.failure(error) from error
     finally:
         if connection and not is_open:  # also when the caller's own deadline cancelled us here
             connection.abort()
-    return Conversation(host.name, channel, payload(), sighting)
+    return channel
 
 
 class Login:
@@ -84,7 +96,7 @@ class Login:
             OSError, asyncssh.Error: see `failure`.
             SessionError: what the dialling found out.
         """
-        kex = _KEX
+        kex = KEX
         while True:
             line, turn = await self._begun(tell)
             is_let_in = False
@@ -127,7 +139,7 @@ class Login:
                 self._look_up_keys()
             return line, await self._turn(tell)
         except BaseException:
-            _hang_up(line)
+            hang_up(line)
             raise
 
     def _look_up_keys(self) -> None:
@@ -175,11 +187,11 @@ async def _connected(line: Line, route: Route, options: dict[str, Any]) -> async
     try:
         return await asyncssh.connect(route.address, route.host.ssh.port, **over, **options)
     except BaseException:
-        _hang_up(line)
+        hang_up(line)
         raise
 
 
-def _hang_up(line: Line) -> None:
+def hang_up(line: Line) -> None:
     """A socket is ours until asyncssh has it; a connection to go through is shared, and stays."""
     if isinstance(line, socket.socket):
         line.close()

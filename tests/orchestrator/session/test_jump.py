@@ -388,6 +388,21 @@ def test_a_machine_that_shows_another_key_is_not_gone_through(tmp_path):
             assert (type(error), error.code, len(attic.connections)) == (HostKeyRejected, "host_key_changed", 0)
             assert error.message.startswith(f"attic is reached through gate, and 127.0.0.1 port {gate.port} showed ")
             assert len(error.notes) == 2
+            assert error.hint == "only if the host was reinstalled: saturn trust gate"
+
+    asyncio.run(story())
+
+
+def test_the_key_of_a_machine_that_is_no_host_is_pinned_by_hand(tmp_path):
+    async def story() -> None:
+        async with two_servers(tmp_path) as (gate, attic):
+            host = behind(attic, f"homelab@127.0.0.1:{gate.port}")
+            trusting(tmp_path, attic)
+
+            error = await error_of(host)
+
+            assert error.code == "host_key_unknown"
+            assert error.hint.startswith(f"ssh-keyscan -t ed25519 -p {gate.port} 127.0.0.1 ")
 
     asyncio.run(story())
 
@@ -408,7 +423,7 @@ def test_the_host_behind_is_held_to_its_own_key(tmp_path):
     asyncio.run(story())
 
 
-def test_a_host_without_a_known_key_is_scanned_from_the_machine_that_reaches_it(tmp_path):
+def test_a_host_without_a_known_key_behind_a_machine_is_for_saturn_trust(tmp_path):
     async def story() -> None:
         async with two_servers(tmp_path) as (gate, attic):
             host, machine = behind(attic, "gate"), gate.host("gate")
@@ -417,7 +432,7 @@ def test_a_host_without_a_known_key_is_scanned_from_the_machine_that_reaches_it(
             error = await error_of(host, machine)
 
             assert error.code == "host_key_unknown"
-            assert error.hint.startswith(f"on gate: ssh-keyscan -t ed25519 -p {attic.port} 127.0.0.1")
+            assert error.hint.startswith("saturn trust attic ")
 
     asyncio.run(story())
 
