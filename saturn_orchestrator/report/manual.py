@@ -42,6 +42,9 @@ FILES = (
     Entry("$XDG_STATE_HOME/saturn/journal.db",
           "The journal: every run with its events. SQLite; `~/.local/state` when the variable is not set."),
     Entry("$XDG_STATE_HOME/saturn/diagnostics/HOST/", "What `saturn diagnose` brought home."),
+    Entry("$XDG_STATE_HOME/saturn/recovery/HOST/", "What `saturn recover` gathered."),
+    Entry("$XDG_STATE_HOME/saturn/notices.json",
+          "What notices told of lately, so that the same is not told twice an hour."),
     Entry("$XDG_STATE_HOME/saturn/backups/HOST/SERVICE/NAME/", "What `saturn backup fetch` brought home."),
 )  # fmt: skip
 
@@ -101,5 +104,6 @@ def _see_also(manual: Manual) -> Iterator[str]:
 def _text(words: str) -> str:
     """Words as they are: no request, no escape, hyphens that can be copied; what stands in backticks is bold."""
     escaped = words.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq")
-    bold = re.sub(r"`([^`]*)`", r"\\fB\1\\fR", escaped)
+    plain = "".join(char if char.isascii() else f"\\[u{ord(char):04X}]" for char in escaped)
+    bold = re.sub(r"`([^`]*)`", r"\\fB\1\\fR", plain)
     return f"\\&{bold}" if bold.startswith((".", "'")) else bold
