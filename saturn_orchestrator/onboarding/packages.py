@@ -22,8 +22,8 @@ _INSTALL: Mapping[str, Command] = {
     "pacman": ("pacman", "-S", "--needed", "--noconfirm"),
 }
 _REFRESH: Mapping[str, tuple[Choice, ...]] = {
-    "apt": ((("dpkg", "--configure", "-a"),), ((*_APT, "update"),)),
-    "pacman": ((("pacman", "-Sy"),),),
+    # What another installation left half done is ended first, unless it is still at work: apt-get waits for that.
+    "apt": ((("dpkg", "--configure", "-a"), ("true",)), ((*_APT, "update"),)),
 }
 _PACKAGES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "apt": {
@@ -64,8 +64,16 @@ def starting_docker(init: str) -> tuple[Choice, ...]:
     return _START.get(init, ())
 
 
-def joining_docker(manager: str, user: str) -> tuple[Choice, ...]:
-    """The commands that put a user into docker's group. busybox has no usermod."""
+def joining_docker(manager: str, init: str, user: str, uid: int) -> tuple[Choice, ...]:
+    """The commands that put a user into docker's group. busybox has no usermod.
+
+    The user's own manager of systemd, which may run the worker, keeps the groups that it began with: it begins anew.
+    """
     if manager == "apk":
         return ((("addgroup", user, "docker"),),)
-    return ((("groupadd", "--force", "--system", "docker"),), (("usermod", "--append", "--groups", "docker", user),))
+    again: Choice = (("systemctl", "try-restart", f"user@{uid}.service"), ("true",))
+    return (
+        (("groupadd", "--force", "--system", "docker"),),
+        (("usermod", "--append", "--groups", "docker", user),),
+        *((again,) if init == "systemd" else ()),
+    )

@@ -114,7 +114,7 @@ def _docker_steps(host: Host, machine: Machine, *, is_coming: bool) -> Iterator[
         return
     if machine.socket != "ok" and not machine.listed and not machine.in_group and (machine.docker or is_coming):
         words = f"put {machine.user} into the group docker, which is as good as root"
-        yield Step("docker-group", words, joining_docker(machine.manager, machine.user))
+        yield Step("docker-group", words, joining_docker(machine.manager, machine.init, machine.user, machine.uid))
     if machine.init == "systemd" and not machine.lingers:
         words = f"let {machine.user}'s runs outlive the login (linger)"
         yield Step("linger", words, ((("loginctl", "enable-linger", machine.user),),))

@@ -224,6 +224,17 @@ def test_sudo_that_asks_for_a_password_is_told_with_what_a_person_must_type(bare
     assert "      sudo install -d -o deploy -g deploy -m 0755 /opt/homelab" in said.err
 
 
+def test_an_executor_that_becomes_root_needs_no_group(bare: Bare) -> None:
+    bare.world.homelab.write("hosts/vps/host.yaml", "become: true\n")
+
+    said = bare.world.saturn.run(*bare.words(*bare.certain))
+
+    assert said.exit_code == 0, said.err
+    assert "docker" not in bare.root("id", "-nG", "deploy").split()
+    assert "Plan: 2 steps, as root through sudo." in said.err
+    assert set(bare.world.containers("vps")) >= {"proxy-proxy-1"}
+
+
 def test_an_option_that_the_topology_contradicts_is_an_error(bare: Bare) -> None:
     said = bare.world.saturn.run("onboard", "chelsty", "--address", "10.9.9.9", "--yes")
 

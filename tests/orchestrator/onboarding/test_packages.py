@@ -34,5 +34,11 @@ def test_compose_of_version_1_is_never_asked_for():
 
 
 def test_a_user_joins_docker_with_what_is_there():
-    assert joining_docker("apk", "ada") == ((("addgroup", "ada", "docker"),),)
-    assert joining_docker("apt", "ada")[-1] == (("usermod", "--append", "--groups", "docker", "ada"),)
+    assert joining_docker("apk", "openrc", "ada", 1000) == ((("addgroup", "ada", "docker"),),)
+    assert joining_docker("apt", "other", "ada", 1000)[-1] == (("usermod", "--append", "--groups", "docker", "ada"),)
+
+
+def test_the_manager_of_a_user_learns_of_the_group():
+    (_, _, again) = joining_docker("apt", "systemd", "ada", 1000)
+
+    assert again == (("systemctl", "try-restart", "user@1000.service"), ("true",)), "not being there is no failure"

@@ -141,7 +141,7 @@ def test_what_needs_root_and_cannot_have_it_is_typed_by_a_person(sudo, first):
     wanted = needed(sudo=sudo, socket="denied", in_group=False, listed=False)
 
     (problem,) = wanted.problems
-    assert (problem.code, problem.commands[0].startswith(first), len(problem.commands)) == ("needs_person", True, 2)
+    assert (problem.code, problem.commands[0].startswith(first), len(problem.commands)) == ("needs_person", True, 3)
 
 
 def test_little_room_is_told():
