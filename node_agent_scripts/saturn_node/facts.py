@@ -49,6 +49,7 @@ def observed(order: NodeOrder, executor: str, revision: str = "") -> dict[str, A
     versions.update(engine)
     containers = _containers(order, problems) if engine else None
     present, dirty = problems.instead(lambda: _checkout(order), _NO_CHECKOUT) if "git" in versions else _NO_CHECKOUT
+    has_commits = bool(present) or ("git" in versions and git.is_unused(order.checkout))
     problems.instead(lambda: check_root(order.root), None)
     return {
         "revision": present,
@@ -61,8 +62,8 @@ def observed(order: NodeOrder, executor: str, revision: str = "") -> dict[str, A
         "last_run": last_run(paths),
         "problems": tuple(problems.found),
         "versions": versions,
-        "has_revision": bool(present and revision) and problems.instead(lambda: _has(order, revision), False),
-        "tips": problems.instead(lambda: git.tips(order.checkout), _NO_TIPS) if present else (),
+        "has_revision": bool(has_commits and revision) and problems.instead(lambda: _has(order, revision), False),
+        "tips": problems.instead(lambda: git.tips(order.checkout), _NO_TIPS) if has_commits else (),
         "deployments": tuple(_deployment(each) for each in state.deployments(paths)),
         "orphans": plan.orphans(order, containers or ()),
         "stale": state.is_stale(paths),
@@ -90,11 +91,12 @@ def git_version() -> dict[str, str]:
 
 
 def _checkout(order: NodeOrder) -> tuple[str, tuple[str, ...]]:
-    """The revision and the dirty files; a node without a checkout has neither.
+    """The revision and the dirty files; a node without a checkout, or where nothing was checked out yet, has neither.
 
     Nor has one whose refs a power cut emptied: that is for prepare to repair, not a reason to give up beforehand.
     """
-    revision = git.head(order.checkout) if git.is_checkout(order.checkout) else ""
+    is_used = git.is_checkout(order.checkout) and not git.is_unused(order.checkout)
+    revision = git.head(order.checkout) if is_used else ""
     if not revision:
         return _NO_CHECKOUT
     try:

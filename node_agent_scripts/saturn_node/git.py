@@ -173,6 +173,11 @@ def is_checkout(path: str) -> bool:
     return os.path.lexists(os.path.join(path, ".git"))
 
 
+def is_unused(checkout: str) -> bool:
+    """Whether it was cloned and no commit was ever checked out: a prefetch of a new node leaves it so."""
+    return is_checkout(checkout) and not os.path.exists(os.path.join(checkout, ".git", "index"))
+
+
 def head(checkout: str) -> str:
     """The commit that is checked out, or ""."""
     finished = ask(checkout, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")

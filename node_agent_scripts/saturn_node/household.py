@@ -100,6 +100,8 @@ def checkout(order: NodeOrder) -> Check:
     if not revision:
         message = f"{order.checkout} has no commit checked out; the next run repairs that"
         return Check("checkout", "warn", message, f"saturn deploy --hosts {order.host}")
+    if git.is_unused(order.checkout):
+        return Check("checkout", "ok", f"{order.checkout} is cloned, and nothing was checked out yet")
     git.tell(order.checkout, "rev-list", "--objects", "--max-count=1", "HEAD")  # every file of it, so that damage shows
     return checkout_check(order, revision, git.dirty_files(order.checkout))
 

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 @click.option("--install", is_flag=True, help="Install what is missing of python3, git, docker and compose.")
 @fingerprint_option
 @click.option("--yes", is_flag=True, help="Confirm everything but the host key beforehand; never implied.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document, and end once the host is ready."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and end once the host is ready.")
 @click.pass_context
 def command(
     ctx: click.Context, /, host: str, install: bool, fingerprint: str, yes: bool, as_json: bool, **entry: Any

@@ -77,6 +77,15 @@ def test_a_checkout_is_healthy_after_a_run(tmp_path):
     assert checkout(node.order).message == f"{node.checkout} is at {revision[:12]}, and clean"
 
 
+def test_a_clone_that_was_only_fetched_was_changed_by_nobody(tmp_path):
+    node = Node(tmp_path)
+    node.deploy("f1", node.commit_services("web"), prefetch=True)
+
+    found = checkout(node.order)
+
+    assert (found.status, found.message) == ("ok", f"{node.checkout} is cloned, and nothing was checked out yet")
+
+
 def test_a_checkout_with_a_lost_file_is_broken(tmp_path):
     node = Node(tmp_path)
     node.deploy("r1", node.commit_services("web"))

@@ -87,6 +87,8 @@ def test_a_node_without_a_checkout_is_prefetched_and_deployed_later(tmp_path):
     revision = node.commit_services("web")
     assert kinds(prefetch(node, revision))[-1] == "goodbye success"
     assert os.listdir(node.checkout) == [".git"]
+    facts = node.ask(node.request("facts", "", revision))[1]
+    assert (facts["revision"], facts["dirty"], facts["has_revision"]) == ("", [], True)
     node.lose_origin()
     assert kinds(node.deploy("r1", revision))[-1] == "goodbye success"
     assert node.docker_services() == ["web"]
