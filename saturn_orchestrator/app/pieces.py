@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: those that come in pieces grow beside their name. And what a whole one is."""
+"""Files that are there whole or not at all: one in pieces grows beside its name. And what a whole one must be."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ def command(ctx: click.Context, as_json: bool) -> int:
     from saturn_orchestrator.app.notices import delivered
     from saturn_orchestrator.errors import UsageError
     from saturn_orchestrator.report.documents import dump, notify_document
-    from saturn_orchestrator.report.notice import TEST, targets_table
+    from saturn_orchestrator.report.notice import TEST
+    from saturn_orchestrator.report.notify_view import targets_table
     from saturn_orchestrator.report.style import console, show
 
     topology = loaded(ctx)

@@ -46,5 +46,6 @@ def command(
         Scope(chosen, prefetch=True),
         revisions(hosts, wish.revision),
         link_patience_s=link_patience_s,
+        verb="prefetch",
     )
-    return run_deploy(order, yes=True, as_json=as_json, verbose=ctx.obj["verbose"])
+    return run_deploy(order, yes=True, hooks=False, as_json=as_json, verbose=ctx.obj["verbose"])

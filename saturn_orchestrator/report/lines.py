@@ -19,6 +19,7 @@ from saturn_orchestrator.report.style import (
     short_revision,
     size_text,
     unbroken,
+    verbatim,
 )
 from saturn_orchestrator.state.model import HostState
 
@@ -84,6 +85,11 @@ def _opened(event: events.SessionOpened, _: HostState) -> Said:
 def waiting_line(host: str, event: events.SessionWaiting) -> Text:
     """`chelsty: needs approval: https://…`, never broken, and the address a link where a terminal knows links."""
     return linked(unbroken(f"{host}: {event.message}", look("warning").style), event.url)
+
+
+def hook_line(hook: str, line: str) -> Text:
+    """`pre-deploy | window opened`: a line that a hook printed."""
+    return verbatim(f"{hook} | {line}", "dim")
 
 
 def _hello(event: events.Hello, _: HostState) -> Said:

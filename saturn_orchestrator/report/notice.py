@@ -1,4 +1,4 @@
-"""Notices: their words, plain text that a phone shows whole, and the table of who was reached. Pure."""
+"""The words of a notice: plain text that a phone shows whole, and the next command to type. Pure words, no drawing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from saturn_orchestrator.events import neutral
 from saturn_orchestrator.report.advice import next_command
-from saturn_orchestrator.report.style import counted, short_revision, word_text
-from saturn_orchestrator.report.tables import FirstFitting, table
 from saturn_orchestrator.state.model import HostState, RunState
-from saturn_orchestrator.state.notices import Notice, Ruling, Sent, troubled
+from saturn_orchestrator.state.notices import Notice, Ruling, troubled
 
 HOSTS_MAX = 20
 """Hosts that a body tells of, one by one."""
@@ -29,27 +27,8 @@ def notice_of(run: RunState, occasions: Iterable[str], verb: str, ruling: Ruling
     word = next(each for each in _ORDER if each in given)
     ill = troubled(run)
     names = [each.host for each in ill] or list(ruling.recovered) or list(run.hosts)
-    what = f"{verb} {short_revision(run.revision)}" if run.revision else verb
+    what = f"{verb} {run.revision[:8]}" if run.revision else verb
     return Notice(f"saturn: {word} on {_listed(names)} ({what})", "\n".join(_lines(run, ill, ruling)))
-
-
-def targets_table(sent: Sequence[Sent]) -> FirstFitting:
-    """What `saturn notify` prints: one row a target."""
-    rows = [
-        {
-            "target": each.target,
-            "result": word_text("failed" if each.problem else "sent"),
-            "reason": each.problem or "-",
-        }
-        for each in sent
-    ]
-    folded = {"target": 30, "reason": 40}
-    return FirstFitting(
-        (
-            table(("target", "result", "reason"), rows),
-            table(("target", "result", "reason"), rows, folded=folded),
-        )
-    )
 
 
 def _lines(run: RunState, ill: Sequence[HostState], ruling: Ruling) -> Iterator[str]:
@@ -58,9 +37,9 @@ def _lines(run: RunState, ill: Sequence[HostState], ruling: Ruling) -> Iterator[
     for host in told[:HOSTS_MAX]:
         yield from _host_lines(host)
     if len(told) > HOSTS_MAX:
-        yield f"and {counted(len(told) - HOSTS_MAX, 'host')} more"
+        yield f"... and more: {len(told)} hosts in all"
     if ruling.held:
-        yield f"{counted(ruling.held, 'notice')} of the same held back before this one"
+        yield f"held back since the last notice, for being the same: {ruling.held}"
     yield f"saturn show {run.run}"
 
 
