@@ -178,7 +178,7 @@ def hook_findings(folder: Path) -> Iterator[InventoryFinding]:
         elif meant := _meant(file):
             message = f"is no hook, so it is never run: {meant}"
             yield InventoryFinding(
-                shown(file), 0, "", message, f"hooks are {', '.join(NAMES)}", "hook_unknown", "warning"
+                shown(file), 0, "", message, f"hooks are {', '.join(NAMES)}", code="hook_unknown", severity="warning"
             )
 
 
@@ -187,7 +187,7 @@ def _executable_findings(file: Path) -> Iterator[InventoryFinding]:
         name = shown(file)
         yield InventoryFinding(
             name, 0, "", "should be an executable file", f"chmod +x {name} && git update-index --chmod=+x {name}",
-            "hook_not_executable", "error" if file.name == PRE else "warning",
+            code="hook_not_executable", severity="error" if file.name == PRE else "warning",
         )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--port", type=click.IntRange(1, 65_535), metavar="P", help="Of its SSH server.  [default: the topology's]"
 )
-@click.option("--root", metavar="R", help="Its folder for everything.  [default: the topology's]")
+@click.option("--root", metavar="PATH", help="Its folder for everything.  [default: the topology's]")
 @click.option("--services", multiple=True, callback=listed, metavar="A,B", help="What it shall run.",
               shell_complete=offers.SERVICES)  # fmt: skip
 @click.option("--roles", multiple=True, callback=listed, metavar="R", help="For --roles of other verbs.",

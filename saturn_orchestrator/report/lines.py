@@ -88,7 +88,7 @@ def waiting_line(host: str, event: events.SessionWaiting) -> Text:
 
 
 def hook_line(hook: str, line: str) -> Text:
-    """A line that a hook printed, behind the hook's name."""
+    """`pre-deploy | window opened`: a line that a hook printed."""
     return verbatim(f"{hook} | {line}", "dim")
 
 

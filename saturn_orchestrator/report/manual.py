@@ -41,10 +41,10 @@ EXIT_CODES = tuple(Entry(str(code), meaning) for code, meaning in sorted(MEANING
 FILES = (
     Entry("$XDG_STATE_HOME/saturn/journal.db",
           "The journal: every run with its events. SQLite; `~/.local/state` when the variable is not set."),
+    Entry("$XDG_STATE_HOME/saturn/notices.json",
+          "Which failures were told, so that the same is not told again within an hour."),
     Entry("$XDG_STATE_HOME/saturn/diagnostics/HOST/", "What `saturn diagnose` brought home."),
     Entry("$XDG_STATE_HOME/saturn/recovery/HOST/", "What `saturn recover` gathered."),
-    Entry("$XDG_STATE_HOME/saturn/notices.json",
-          "What notices told of lately, so that the same is not told twice an hour."),
     Entry("$XDG_STATE_HOME/saturn/backups/HOST/SERVICE/NAME/", "What `saturn backup fetch` brought home."),
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The words of a notice: plain text that a phone shows whole. Pure."""
+"""The words of a notice: plain text that a phone shows whole, and the next command to type. Pure words, no drawing."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def _lines(run: RunState, ill: Sequence[HostState], ruling: Ruling) -> Iterator[
     for host in told[:HOSTS_MAX]:
         yield from _host_lines(host)
     if len(told) > HOSTS_MAX:
-        yield f"and {len(told) - HOSTS_MAX} more"
+        yield f"... and more: {len(told)} hosts in all"
     if ruling.held:
-        yield f"held back before this one: {ruling.held} of the same"
+        yield f"held back since the last notice, for being the same: {ruling.held}"
     yield f"saturn show {run.run}"
 
 

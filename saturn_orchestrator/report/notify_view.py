@@ -1,4 +1,4 @@
-"""`saturn notify`: the table of who was reached. Pure."""
+"""`saturn notify`: who was reached by the test message, and why others were not. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from saturn_orchestrator.report.tables import FirstFitting, Row, table
 from saturn_orchestrator.state.notices import Sent
 
 _TITLES = ("target", "result", "reason")
+_FOLDED = {"target": 30, "reason": 40}
 
 
 def targets_table(sent: Sequence[Sent]) -> FirstFitting:
     """One row a target."""
-    rows = [_row(each) for each in sent]
-    return FirstFitting((table(_TITLES, rows), table(_TITLES, rows, folded={"target": 30, "reason": 40})))
+    rows = [_cells(each) for each in sent]
+    return FirstFitting((table(_TITLES, rows), table(_TITLES, rows, folded=_FOLDED)))
 
 
-def _row(sent: Sent) -> Row:
-    result = word_text("failed" if sent.problem else "sent")
-    return {"target": sent.target, "result": result, "reason": sent.problem or "-"}
+def _cells(sent: Sent) -> Row:
+    return {
+        "target": sent.target,
+        "result": word_text("failed" if sent.problem else "sent"),
+        "reason": sent.problem or "-",
+    }
