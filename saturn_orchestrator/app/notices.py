@@ -43,7 +43,7 @@ FILE = "notices.json"
 _DEPLOYING = frozenset({"deploy", "rollback", "catch-up"})
 _VARIABLE = "env:"
 _REASON_MAX = 200
-_PLAIN_HOST = re.compile(r"localhost|[0-9.]{7,15}|(?:[a-z][a-z0-9-]{0,23}\.){1,4}[a-z]{2,12}")
+_PLAIN_HOST = re.compile(r"localhost|\d{1,3}(?:\.\d{1,3}){3}|(?:[a-z][a-z0-9-]{0,23}\.){1,4}[a-z]{2,12}")
 _SECRET_WORD = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[\w-]{16,}")
 
 

@@ -17,9 +17,18 @@ from saturn_orchestrator.events import (
 )
 from saturn_orchestrator.plan.model import Action, Change, Prospect, Step
 from saturn_orchestrator.report.backups_view import copies_document, holdings_document, inspections_document
-from saturn_orchestrator.report.documents import VERSION, no_run_document, plan_document, run_document, status_document
+from saturn_orchestrator.report.documents import (
+    VERSION,
+    no_run_document,
+    notify_document,
+    order_document,
+    plan_document,
+    run_document,
+    status_document,
+)
 from saturn_orchestrator.state.backups import Copy, Holdings, Inspection
 from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
+from saturn_orchestrator.state.notices import Sent
 from saturn_orchestrator.state.outcome import outcome
 from saturn_orchestrator.state.standing import Standing
 from saturn_orchestrator.tailnet.model import Peer
@@ -161,3 +170,20 @@ def test_host_statuses_are_the_documented_ones():
         "rolled_back", "skipped",
     }  # fmt: skip
     assert {str(status) for status in Status if status.is_final} <= documented
+
+
+def test_order_document_has_its_keys():
+    document = order_document(full_run(), {"chelsty": plan("chelsty")})
+    assert set(document) == {"version", "run", "revision", "hosts"}
+    assert set(document["hosts"]["chelsty"]) == PLAN_KEYS
+
+
+def test_notify_document_has_its_keys():
+    document = notify_document((Sent("env:A"), Sent("env:B", "no answer")))
+    assert document == {
+        "version": 1,
+        "targets": [
+            {"target": "env:A", "sent": True, "problem": None},
+            {"target": "env:B", "sent": False, "problem": "no answer"},
+        ],
+    }

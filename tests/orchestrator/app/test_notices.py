@@ -25,6 +25,8 @@ from saturn_orchestrator.state.outcome import outcome
 from saturn_orchestrator.topology.load import load
 from saturn_orchestrator.topology.model import Notify, Target, Topology
 
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # Apprise's own affair
+
 TOKEN = "t0k3n-of-the-phone-4711"
 HELLO = Notice("title", "body *of* <b>it</b>")
 HEAD = "version: 1\n" + GIT + "hosts: {vps: {}}\n"
