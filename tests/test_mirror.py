@@ -24,6 +24,7 @@ WITHOUT = {
     "cli/logs.py": "a verb, tried with what it reads in app/test_show.py",
     "cli/onboard.py": "a verb: see cli/demo.py",
     "cli/onboarding.py": "the wiring of `saturn onboard`: see cli/wiring.py",
+    "cli/notify.py": "a verb: what it sends is tried in app/test_notices.py, itself in e2e/test_hooks.py",
     "cli/plan.py": "a verb: see cli/demo.py",
     "cli/prefetch.py": "a verb: see cli/demo.py",
     "cli/prospect.py": "the wiring of `saturn plan`: see cli/demo.py",

@@ -256,7 +256,7 @@ def _head(checkout: str) -> str:
     finished = git.ask(checkout, "rev-parse", "--git-dir")
     if not finished.ok:
         raise git.broken(checkout, finished.last_line, finished.tail)
-    return git.head(checkout)
+    return "" if git.is_unused(checkout) else git.head(checkout)
 
 
 def _require_clean(checkout: str) -> None:

@@ -13,10 +13,9 @@ import re
 import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from saturn_orchestrator import files
@@ -33,9 +32,6 @@ from saturn_orchestrator.topology.document import read
 from saturn_orchestrator.topology.load import shown
 from saturn_orchestrator.topology.model import Target, Topology
 
-if TYPE_CHECKING:
-    import apprise
-
 LIMIT_S = 10.0
 """How long a target may take, and before that the command that prints its URL."""
 
@@ -44,7 +40,7 @@ FILE = "notices.json"
 _DEPLOYING = frozenset({"deploy", "rollback", "catch-up"})
 _VARIABLE = "env:"
 _REASON_MAX = 200
-_PLAIN_HOST = re.compile(r"localhost|[0-9.]{7,15}|(?:[a-z][a-z0-9-]{0,23}\.){1,4}[a-z]{2,12}")
+_PLAIN_HOST = re.compile(r"localhost|\d{1,3}(?:\.\d{1,3}){3}|(?:[a-z][a-z0-9-]{0,23}\.){1,4}[a-z]{2,12}")
 _SECRET_WORD = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[\w-]{16,}")
 
 
@@ -161,41 +157,23 @@ def _pushed(url: str, notice: Notice) -> str:
     """Send it to one URL; why that did not work, "" when it did."""
     import apprise
 
-    asset = apprise.AppriseAsset(app_id="saturn", app_desc="saturn", async_mode=False)
-    service = apprise.Apprise(asset=asset)
-    with _overheard() as complaints:
-        try:
-            if not service.add(url):
-                return "its URL is none that Apprise understands"
-            if _is_taken(service, notice):
-                return ""
-        except Exception as error:  # noqa: BLE001 - a plugin of somebody else's must not cost a run its end
-            complaints.append(type(error).__name__)
-    return _reason(complaints, url)
-
-
-def _is_taken(service: apprise.Apprise, notice: Notice) -> bool:
-    return bool(service.notify(title=notice.title, body=notice.body, body_format="text"))
-
-
-@contextmanager
-def _overheard() -> Iterator[list[str]]:
-    """What Apprise logs in this thread; without a handler Python would print it."""
-    complaints: list[str] = []
-    thread = threading.get_ident()
-
-    class Ear(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == thread:
-                complaints.append(record.getMessage())
-
-    ear, log = Ear(logging.WARNING), logging.getLogger("apprise")
+    log = logging.getLogger("apprise")  # what it tells is heard below; without a handler Python would print it
     log.propagate = False
-    log.addHandler(ear)
+    log.addHandler(logging.NullHandler())
+    complaints: list[str] = []
+    service = apprise.Apprise(asset=apprise.AppriseAsset(app_id="saturn", app_desc="saturn"))
     try:
-        yield complaints
-    finally:
-        log.removeHandler(ear)
+        if not service.add(url):
+            return "its URL is none that Apprise understands"
+        is_taken = service.notify(
+            title=notice.title,
+            body=notice.body,
+            body_format="text",
+            log_callback=lambda entry, _: complaints.append(entry.message),
+        )
+    except Exception as error:  # noqa: BLE001 - a plugin of somebody else's must not cost a run its end
+        return type(error).__name__
+    return "" if is_taken else _reason(complaints, url)
 
 
 def _reason(complaints: Sequence[str], url: str) -> str:

@@ -26,6 +26,8 @@ from saturn_orchestrator.report.documents import (
     VERSION,
     dump_line,
     no_run_document,
+    notify_document,
+    order_document,
     plan_document,
     run_document,
     status_document,
@@ -40,6 +42,7 @@ from saturn_orchestrator.session.known_hosts import Key
 from saturn_orchestrator.state.backups import Copy, Holdings, Inspection
 from saturn_orchestrator.state.checkup import Checkup
 from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
+from saturn_orchestrator.state.notices import Sent
 from saturn_orchestrator.state.outcome import outcome
 from saturn_orchestrator.state.standing import Standing
 from saturn_orchestrator.state.watch import WatchState
@@ -239,3 +242,20 @@ def test_doctor_document_has_its_keys():
     assert all(
         set(each) == {"name", "status", "message", "fix"} for each in (*document["saturn"], *document["hosts"]["vps"])
     )
+
+
+def test_order_document_has_its_keys():
+    document = order_document(full_run(), {"chelsty": plan("chelsty")})
+    assert set(document) == {"version", "run", "revision", "hosts"}
+    assert set(document["hosts"]["chelsty"]) == PLAN_KEYS
+
+
+def test_notify_document_has_its_keys():
+    document = notify_document((Sent("env:A"), Sent("env:B", "no answer")))
+    assert document == {
+        "version": 1,
+        "targets": [
+            {"target": "env:A", "sent": True, "problem": None},
+            {"target": "env:B", "sent": False, "problem": "no answer"},
+        ],
+    }

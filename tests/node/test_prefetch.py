@@ -90,7 +90,9 @@ def test_a_node_without_a_checkout_is_prefetched_and_deployed_later(tmp_path):
     facts = node.ask(node.request("facts", "", revision))[1]
     assert (facts["revision"], facts["dirty"], facts["has_revision"]) == ("", [], True)
     node.lose_origin()
-    assert kinds(node.deploy("r1", revision))[-1] == "goodbye success"
+    events = node.deploy("r1", revision)
+    assert kinds(events)[-1] == "goodbye success"
+    assert [each["revision_before"] for each in events if each["type"] == "checked_out"] == [""]
     assert node.docker_services() == ["web"]
 
 

@@ -71,18 +71,18 @@ def test_one_that_will_not_end_is_killed(tmp_path: Path):
 
 
 def test_cancelled_it_ends_the_program(tmp_path: Path):
-    text = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(100)"
+    text = "import os, time; print(os.getpid(), flush=True); time.sleep(100)"
 
-    async def cancelled() -> None:
-        task = asyncio.create_task(run_program((sys.executable, "-c", text), tmp_path, 60))
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():  # noqa: ASYNC110 - written by another process
-            await asyncio.sleep(0.05)
+    async def cancelled() -> int:
+        told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(run_program((sys.executable, "-c", text), tmp_path, 60, heard=told.set_result))
+        pid = int(await told)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        return pid
 
-    asyncio.run(cancelled())
-    assert is_gone(int((tmp_path / "pid").read_text()))
+    assert is_gone(asyncio.run(cancelled()))
 
 
 def test_what_is_not_there_cannot_be_run(tmp_path: Path):
