@@ -4,7 +4,8 @@ Nothing of asyncssh leaves this package, and its errors are translated once, in 
 """
 
 from saturn_orchestrator.session.ssh.channel import SshChannel
+from saturn_orchestrator.session.ssh.flight import Line
 from saturn_orchestrator.session.ssh.jump import Jumps
-from saturn_orchestrator.session.ssh.opening import Dial, Line, open_ssh
+from saturn_orchestrator.session.ssh.opening import Dial, open_ssh
 
 __all__ = ["Dial", "Jumps", "Line", "SshChannel", "open_ssh"]
