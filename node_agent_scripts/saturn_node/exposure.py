@@ -103,6 +103,11 @@ def reach(address: str) -> str:
     return network_of(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
+def is_local(address: str) -> bool:
+    """Whether an address is one of the machine itself or of its LAN, and none of the tailnet."""
+    return reach(address) in (LOOPBACK, LAN)
+
+
 def network_of(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     """Where an address lies."""
     if address.is_unspecified:

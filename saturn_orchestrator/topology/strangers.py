@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address, ip_network
 
+from saturn_orchestrator.policy import is_local
 from saturn_orchestrator.topology.model import Host
 
-_LAN = tuple(
-    ip_network(each)
-    for each in (
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "169.254.0.0/16",
-        "127.0.0.0/8",
-        "fe80::/10",
-        "::1/128",
-    )
-)
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://(?:[^/@]*@)?(\[[^\]]+\]|[^/:]+)", re.IGNORECASE)
 _SCP = re.compile(r"^(?:[^/@:]+@)?([^/:]+):(?!//)")
 
@@ -44,18 +32,11 @@ def forge(url: str) -> str:
     return found.group(1).strip("[]") if found else ""
 
 
-def is_local(address: str) -> bool:
-    """Whether it is an address of a LAN or of the machine itself, not of the tailnet."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address == "localhost"
-    return any(parsed in each for each in _LAN if parsed.version == each.version)
-
-
 def by_host(hosts: Mapping[str, Host], controller: str) -> dict[str, Host]:
-    """The hosts, each with its strangers."""
+    """The hosts, the autonomous ones with their strangers: nobody asks for those of the others."""
     return {
         name: host.model_copy(update={"strangers": strangers(host, hosts.values(), controller)})
+        if host.autonomous
+        else host
         for name, host in hosts.items()
     }

@@ -129,3 +129,15 @@ def test_anything_may_stand_where_ports_do(ports):
 )
 def test_port_is_spoken_of_by_its_number(port, words):
     assert port.words == words
+
+
+@pytest.mark.parametrize(
+    "address", ["10.1.2.3", "172.20.0.1", "192.168.1.1", "127.0.0.1", "::1", "fe80::1", "fd12:3456::1", "localhost"]
+)
+def test_addresses_of_a_lan(address):
+    assert exposure.is_local(address)
+
+
+@pytest.mark.parametrize("address", ["100.64.0.1", "fd7a:115c:a1e0::5", "203.0.113.1", "172.32.0.1", "nas", ""])
+def test_other_addresses(address):
+    assert not exposure.is_local(address)

@@ -42,7 +42,6 @@ def test_host_with_nothing_behind_it_has_all_defaults(tmp_path: Path):
                     known_hosts=tmp_path / "inventory/known_hosts",
                 ),
                 git=Git(url="ssh://git@forge/homelab.git", path="/opt/homelab/repo"),
-                strangers=("saturn", "forge"),
             )
         },
         folder=tmp_path,
@@ -81,7 +80,6 @@ def test_defaults_entry_and_host_file_are_merged_in_this_order(tmp_path: Path):
             ssh=Ssh(user="admin", port=2200, identity_file=None, known_hosts=known_hosts, jump=None),
             git=git,
             compose=Compose(command=("podman", "compose")),
-            strangers=("saturn", "plain", "forge"),
         ),
         "plain": Host(
             name="plain",
@@ -95,7 +93,6 @@ def test_defaults_entry_and_host_file_are_merged_in_this_order(tmp_path: Path):
                 jump="bastion",
             ),
             git=git,
-            strangers=("saturn", "vps", "forge"),
         ),
     }
 
