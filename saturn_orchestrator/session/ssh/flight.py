@@ -156,6 +156,7 @@ async def connected(
         await asyncio.wait((prepared.waiter, flight.left), return_when=asyncio.FIRST_COMPLETED)
         if prepared.waiter.done():
             await prepared.waiter
+        prepared.waiter.add_done_callback(_look_at)
         is_made = True
     finally:
         if not is_made:
@@ -167,6 +168,12 @@ async def connected(
 def _is_ready(keys: list[asyncssh.SSHKeyPair]) -> bool:
     """Whether there is exactly one key, and no question how it signs."""
     return len(keys) == 1 and len(keys[0].sig_algorithms) == 1 and not keys[0].use_executor
+
+
+def _look_at(answer: asyncio.Future[Any]) -> None:
+    """An error is told by the session; asyncio would complain of each answer that nobody asked for after it."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 class _KeyAuth(ClientAuth):
@@ -189,6 +196,8 @@ class _EarlyChannel(asyncssh.SSHClientChannel[bytes]):
         """Send the opening and the command; from now on input may be written."""
         opened: asyncio.Future[SSHPacket] = self._loop.create_future()
         begun: asyncio.Future[bool] = self._loop.create_future()
+        for answer in (opened, begun):
+            answer.add_done_callback(_look_at)
         self._open_waiter = opened
         assert self._recv_chan is not None
         self._conn.send_packet(

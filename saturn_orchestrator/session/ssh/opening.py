@@ -154,12 +154,12 @@ class Login:
     def is_worth_asking(self, error: Exception) -> bool:
         """Whether a login that was sent ahead, and failed so, may come to more when one thing is asked after another.
 
-        Nothing is said twice to a server that may have heeded it.
+        Not when the line broke after the login: nothing is said twice to a server that may have heeded it.
         """
-        if self._client and self._client.is_let_in:
-            return isinstance(error, asyncssh.ChannelOpenError) and not self._client.is_lost
         if isinstance(error, asyncssh.PermissionDenied):
             return bool(self._agent)
+        if isinstance(error, asyncssh.ConnectionLost):
+            return not (self._client and self._client.is_let_in)
         return isinstance(error, asyncssh.Error)
 
     async def connection(self, tell: Tell, passenger: Passenger | None = None) -> Flight:
