@@ -11,10 +11,10 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from math import isfinite
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from pydantic import Field, TypeAdapter, ValidationError
 from saturn_node import wire
 from saturn_node.wire import (
     PREFIX,
@@ -72,6 +72,9 @@ from saturn_node.wire import (
     WorkerVanished,
     encode,
 )
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 __all__ = [
     "PREFIX",
@@ -443,12 +446,10 @@ class Malformed:
 
 Line = NodeEvent | LogLine | Malformed
 
-_KNOWN_TYPES = frozenset(
-    kind.__dataclass_fields__["type"].default
+_KINDS: Mapping[str, type[Any]] = {
+    kind.type: kind
     for kind in (*wire.Event.__args__, *OwnEvent.__args__)  # type: ignore[attr-defined]
-)
-_NODE: TypeAdapter[wire.Event] = TypeAdapter(Annotated[wire.Event, Field(discriminator="type")])
-_ANY: TypeAdapter[Any] = TypeAdapter(Annotated[wire.Event | OwnEvent, Field(discriminator="type")])
+}
 
 
 def now() -> str:
@@ -490,13 +491,17 @@ def decode(line: bytes) -> Line:
 
 
 def _event(body: dict[str, Any]) -> Line:
+    from pydantic import ValidationError
+
+    name: str = body["type"]
+    if _KINDS.get(name) in OwnEvent.__args__:
+        return Malformed(str(body)[:200], f"{name} is no event of a node")
     event: NodeEvent
     try:
-        if body["type"] not in _KNOWN_TYPES:
+        if name not in _KINDS:
             envelope = {key: body.pop(key) for key in ("seq", "at", "run", "host", "type")}
-            event = _UNKNOWN.validate_python({**envelope, "body": body})
-        else:
-            event = _NODE.validate_python(body)
+            body = {**envelope, "body": body}
+        event = _validator(name).validate_python(body)
     except KeyError as error:
         return Malformed(str(body)[:200], f"no {error}")
     except ValidationError as error:
@@ -507,7 +512,12 @@ def _event(body: dict[str, Any]) -> Line:
     return event
 
 
-_UNKNOWN: TypeAdapter[UnknownEvent] = TypeAdapter(UnknownEvent)
+@cache
+def _validator(name: str) -> TypeAdapter[Any]:
+    """Of a type of events. It is made when one is first met: all at once are a good part of a short command's time."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(_KINDS.get(name, UnknownEvent))
 
 
 def restore(body: str) -> Event:
@@ -517,9 +527,8 @@ def restore(body: str) -> Event:
         ValueError: the text is no event.
     """
     data = json.loads(body)
-    if not isinstance(data, dict) or data.get("type") not in _KNOWN_TYPES:
-        return _UNKNOWN.validate_python(data)
-    return cast("Event", _ANY.validate_python(data))
+    name = str(data.get("type")) if isinstance(data, dict) else ""
+    return cast("Event", _validator(name if name in _KINDS else "").validate_python(data))
 
 
 _SPACES = {"\t": "    ", "\n": " ", "\r": " ", "\u2028": " ", "\u2029": " "}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import glob
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from typing import IO, Any, Callable, NamedTuple, Tuple
 from . import (
     acknowledgement,
     backup,
+    bytecode,
     compose,
     diagnostics,
     examination,
@@ -292,6 +294,9 @@ def install(paths: Paths, executor: Executor) -> str:
     data = b"#!/usr/bin/env python3\n" + executor.payload
     if _content(program) != data:
         state.write_atomically(program, data, 0o755)
+    quick = os.path.join(paths.bin, bytecode.compiled_name(executor.short))
+    if not os.path.exists(quick):
+        state.write_atomically(quick, bytecode.compiled(executor.payload), 0o644)
     link = os.path.join(paths.bin, "saturn-node")
     if not os.path.islink(link) or os.readlink(link) != name:
         temporary = f"{link}.{os.getpid()}.tmp"
@@ -309,7 +314,8 @@ def _prune_payloads(paths: Paths, current: str) -> None:
         reverse=True,
     )
     for name in others[PAYLOADS_KEPT - 1 :]:
-        os.unlink(os.path.join(paths.bin, name))
+        for each in glob.glob(os.path.join(glob.escape(paths.bin), name[: -len("pyz")] + "*")):
+            os.unlink(each)
 
 
 def _content(path: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from saturn_orchestrator import events
 from saturn_orchestrator.app.workplace import Inventory, Keys, saturn_checks
-from saturn_orchestrator.errors import SessionError
+from saturn_orchestrator.errors import Denied, SessionError, Unreachable
 from saturn_orchestrator.events import Check, Request
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.backups import answered

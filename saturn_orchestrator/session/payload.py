@@ -24,7 +24,20 @@ MARK = b"[SATURN] "
 PAYLOAD_FOLLOWS = b"PAYLOAD\n"
 """Between the requests already sent and the payload bytes, when the bootstrap needs them."""
 
-_BOOTSTRAP = """
+_READY = """
+def ready(folder, short):
+    name = "saturn-node-%s.%s-%x.zip" % (short, sys.implementation.cache_tag, sys.hexversion)
+    path = os.path.join(folder, name)
+    try:
+        with open(path, "rb") as file:
+            digest, code = file.read(16 << 20).split(b"\\n", 1)
+    except (OSError, ValueError):
+        return ""
+    return path if hashlib.sha256(code).hexdigest().encode() == digest else ""
+"""
+"""Finds the executor compiled for the Python at work; saturn_node/bytecode.py writes it."""
+
+_BOOTSTRAP = f"""
 import sys
 def say(text):
     sys.stdout.write("[SATURN] " + text + "\\n")
@@ -33,7 +46,7 @@ if sys.version_info < (3, 8):
     say("refused python_too_old %d.%d" % sys.version_info[:2])
     sys.exit(3)
 import hashlib, os
-digest, size, root = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+{_READY}digest, size, root = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 def matches(data):
     return hashlib.sha256(data).hexdigest() == digest
 data = early = b""
@@ -57,20 +70,34 @@ if not matches(data):
     if not matches(data):
         say("refused payload_damaged " + hashlib.sha256(data).hexdigest()[:16])
         sys.exit(3)
-try:
-    place = os.memfd_create("saturn-node")
-    path = "/proc/self/fd/%d" % place
-except (AttributeError, OSError):
-    import atexit, tempfile
-    place, path = tempfile.mkstemp(suffix=".pyz")
-    atexit.register(os.unlink, path)
-with os.fdopen(place, "wb", closefd=False) as file:
-    file.write(data)
+path = ready(os.path.join(root, "bin"), digest[:16])
+if not path:
+    try:
+        place = os.memfd_create("saturn-node")
+        path = "/proc/self/fd/%d" % place
+    except (AttributeError, OSError):
+        import atexit, tempfile
+        place, path = tempfile.mkstemp(suffix=".pyz")
+        atexit.register(os.unlink, path)
+    with os.fdopen(place, "wb", closefd=False) as file:
+        file.write(data)
 sys.path.insert(0, path)
 from saturn_node.conversation import converse
 say("have")
 sys.exit(converse(data, digest, early))
 """
+
+_START = f"""
+import hashlib, os, sys
+{_READY}
+archive = os.path.dirname(os.path.realpath(__file__))
+path = ready(os.path.dirname(archive), os.path.basename(archive)[len("saturn-node-"):-len(".pyz")])
+if path:
+    sys.path.insert(0, path)
+from saturn_node.__main__ import main
+raise SystemExit(main(sys.argv[1:]))
+"""
+"""Begins the archive as a program: the worker, and what a person types on the node."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +128,7 @@ def _sources() -> dict[str, bytes]:
         for entry in files("saturn_node").iterdir()
         if entry.name.endswith(".py")
     }
-    start = b"import sys\n\nfrom saturn_node.__main__ import main\n\nraise SystemExit(main(sys.argv[1:]))\n"
-    return {"__main__.py": start, **modules}
+    return {"__main__.py": _START.encode(), **modules}
 
 
 def bootstrap_command(root: str, *, become: bool) -> tuple[str, ...]:

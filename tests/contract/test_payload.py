@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import saturn_node
+from saturn_node import bytecode
 
 from saturn_orchestrator import events
 from saturn_orchestrator.session import payload as shipping
@@ -222,3 +223,59 @@ def test_a_bundle_close_behind_the_payload_reaches_the_executor_as_it_was_sent(t
     said = [events.decode(line) for line in done.stdout.splitlines() if line.startswith(b"[STRUCT]")]
     assert [each.type for each in said] == ["hello", "refused", "goodbye", "hello", "facts", "goodbye"]
     assert said[1].code == code
+
+
+# --- the same, compiled beside it -------------------------------------------------------------------------------------
+
+
+QUICK = CONVERSATION.replace('"%s %d %s\\n"', '"quick %s %d %s\\n"')
+
+
+def python_of_a_node() -> str:
+    """What the bootstrap finds as python3 here, as the name of a compiled executor has it."""
+    told = "import sys; print('%s-%x' % (sys.implementation.cache_tag, sys.hexversion))"
+    return subprocess.run(
+        ("python3", "-I", "-S", "-c", told), capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def compiled_there(shipped: Payload) -> bytes:
+    """What the Python of a node makes of it."""
+    source = Path(bytecode.__file__).read_text()
+    told = "import sys; sys.stdout.buffer.write(compiled(sys.stdin.buffer.read()))"
+    made = subprocess.run(
+        ("python3", "-I", "-S", "-c", source + told), input=shipped.data, capture_output=True, check=True
+    )
+    return made.stdout
+
+
+def test_an_executor_that_was_compiled_for_this_python_is_taken(tmp_path):
+    installed(tmp_path, TINY.data)
+    place = tmp_path / "bin" / f"saturn-node-{TINY.digest[:16]}.{python_of_a_node()}.zip"
+    place.write_bytes(compiled_there(zipped(conversation=QUICK)))
+
+    assert bootstrapped(REQUEST, tmp_path) == (7, b"[SATURN] have\nquick " + ANSWER)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: b"x" + data[1:], lambda _: b"", lambda _: b"\n"]
+)
+def test_a_compiled_executor_that_is_not_whole_is_left_alone(tmp_path, damage):
+    installed(tmp_path, TINY.data)
+    place = tmp_path / "bin" / f"saturn-node-{TINY.digest[:16]}.{python_of_a_node()}.zip"
+    place.write_bytes(damage(compiled_there(zipped(conversation=QUICK))))
+
+    assert bootstrapped(REQUEST, tmp_path) == (7, b"[SATURN] have\n" + ANSWER)
+
+
+def test_a_compiled_executor_without_its_source_is_not_trusted(tmp_path):
+    (tmp_path / "bin").mkdir()
+    place = tmp_path / "bin" / f"saturn-node-{TINY.digest[:16]}.{python_of_a_node()}.zip"
+    place.write_bytes(compiled_there(zipped(conversation=QUICK)))
+
+    assert bootstrapped(REQUEST, tmp_path) == (3, b"[SATURN] need\n")
+
+
+def test_the_name_of_a_compiled_executor_is_the_one_that_the_bootstrap_looks_for():
+    here = f"{sys.implementation.cache_tag}-{sys.hexversion:x}"
+    assert bytecode.compiled_name("0123") == f"saturn-node-0123.{here}.zip"

@@ -4,6 +4,7 @@ import signal
 from dataclasses import replace
 
 import pytest
+from saturn_node.bytecode import compiled_name
 from saturn_node.conversation import DIAGNOSTICS_MAX, parts
 from support.node import Node, answer, kinds, order, until
 
@@ -212,11 +213,13 @@ def test_run_installs_the_executor_and_keeps_three(tmp_path):
     revision = node.commit_services("web")
     for age in range(5):
         path = node.write(f"root/bin/saturn-node-{age}.pyz", b"old")
+        if age < 3:
+            node.write(f"root/bin/saturn-node-{age}.cpython-38-30802f0.zip", b"old")
         os.utime(path, (age, age))
     node.deploy("r1", revision)
     current = f"saturn-node-{node.digest[:16]}.pyz"
     assert sorted(os.listdir(node.path("root/bin"))) == sorted(
-        ["saturn-node", "saturn-node-3.pyz", "saturn-node-4.pyz", current]
+        ["saturn-node", "saturn-node-3.pyz", "saturn-node-4.pyz", current, compiled_name(node.digest[:16])]
     )
     assert os.readlink(node.path("root/bin/saturn-node")) == current
     assert json.loads(node.read("root/state/deploy/runs/r1/result.json"))["outcome"] == "success"

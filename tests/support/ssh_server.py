@@ -67,17 +67,17 @@ class Forwarding(asyncssh.SSHServer):
 @asynccontextmanager
 async def ssh_server(
     folder: Path, *, environ: Mapping[str, str] | None = None, rewritten: Callable[[str], str] = str,
-    server: type[asyncssh.SSHServer] = asyncssh.SSHServer,
+    server: type[asyncssh.SSHServer] = asyncssh.SSHServer, **more: object,
 ) -> AsyncIterator[SshServer]:  # fmt: skip
     """The server, while the block lasts. `rewritten` may put another command in place of the one that was sent.
 
-    Two servers of one folder authorise the same key.
+    more: for asyncssh.create_server. Two servers of one folder authorise the same key.
     """
     host_key = asyncssh.generate_private_key("ssh-ed25519")
     identity, authorised = folder / "id_ed25519", folder / "authorized_keys"
     mine = asyncssh.read_private_key(identity) if identity.exists() else new_identity(identity)
     authorised.write_bytes(mine.export_public_key())
-    options = {"authorized_client_keys": str(authorised)}
+    options = {"authorized_client_keys": str(authorised), **more}
     async with executing(server, [host_key], environ=environ, rewritten=rewritten, **options) as (port, connections):
         yield SshServer(port, folder, host_key, connections)
 

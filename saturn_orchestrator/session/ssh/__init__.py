@@ -4,9 +4,10 @@ Nothing of asyncssh leaves this package, and its errors are translated once, in 
 """
 
 from saturn_orchestrator.session.ssh.channel import SshChannel
+from saturn_orchestrator.session.ssh.flight import Line
 from saturn_orchestrator.session.ssh.jump import Jumps
 from saturn_orchestrator.session.ssh.keys import identities, trusted_keys
-from saturn_orchestrator.session.ssh.opening import Dial, Line, open_channel, open_ssh
+from saturn_orchestrator.session.ssh.opening import Dial, open_channel, open_ssh
 from saturn_orchestrator.session.ssh.scan import offered_keys
 
 __all__ = [

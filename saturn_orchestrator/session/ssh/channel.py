@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import asyncssh
+from asyncssh.connection import SSHConnection
 
 TAIL = 4000
 """Characters kept of what the far side says beside its output."""
@@ -15,20 +16,39 @@ _HIGH_WATER = 1024 * 1024
 class SshChannel(asyncssh.SSHClientSession[bytes]):
     """A Channel to an SSH exec; asyncssh feeds it by callbacks, and it holds the peer back when it is full."""
 
-    def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
+    def __init__(self) -> None:
         """The channel closes the connection with itself: one connection carries one session."""
-        self._connection = connection
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self._connection: SSHConnection | None = None
         self._chunks: list[bytes] = []
         self._waiting = 0
         self._is_paused = False
         self._is_over = False
         self._arrived = asyncio.Event()
         self._words = b""
+        self._begun = asyncio.Event()
+        self._has_begun = False
+        self._failure: Exception | None = None
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         """asyncssh: the channel is open."""
         self._channel = chan
+        self._connection = chan.get_connection()
+
+    def session_started(self) -> None:
+        """asyncssh: the command runs."""
+        self._has_begun = True
+        self._begun.set()
+
+    async def begun(self) -> None:
+        """Wait until the command runs.
+
+        Raises:
+            OSError, asyncssh.Error: why it does not.
+        """
+        await self._begun.wait()
+        if not self._has_begun:
+            raise self._failure or asyncssh.ConnectionLost("Connection lost")
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         """asyncssh: bytes came, of standard output or of standard error."""
@@ -49,8 +69,10 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncssh: the channel is gone, with or without an error."""
+        self._failure = self._failure or exc
         if exc and not self._words:
             self._words = str(exc).encode()
+        self._begun.set()
         self._end()
 
     def write(self, data: bytes) -> None:
@@ -76,8 +98,9 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
 
     async def close(self) -> None:
         """See Channel.close."""
-        self._connection.abort()
-        await self._connection.wait_closed()
+        if self._connection:
+            self._connection.abort()
+            await self._connection.wait_closed()
 
     def _end(self) -> None:
         self._is_over = True

@@ -15,6 +15,9 @@ from saturn_orchestrator.session.ssh.keys import TrustedKeys, fingerprint
 
 _MAX_WORDS = 300
 
+_OWN_WORDS = "SSH connection closed"
+"""What asyncssh says of a channel when the line is gone, also in the moment before it tells the client so."""
+
 _POLICY = "mend the ssh rules of the tailnet's policy for this user and this host; docs/tailscale.md shows them"
 
 
@@ -82,7 +85,7 @@ def _unanswered(error: Exception, route: Route, client: Client) -> SessionError:
 def _unopened(error: asyncssh.ChannelOpenError, route: Route, client: Client) -> SessionError:
     """Of the host itself once it let us in; before that, of the machine that it is reached through."""
     reason = neutral(error.reason)[:_MAX_WORDS]
-    if client.is_let_in and client.is_lost:
+    if client.is_let_in and (client.is_lost or error.reason == _OWN_WORDS):
         return Unreachable(f"{route.where} closed the connection: {reason}", notes=_notes(client, route))
     if client.is_let_in:
         return SessionError(f"{route.where} would not open a channel: {reason}", code="channel_refused")

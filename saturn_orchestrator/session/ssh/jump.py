@@ -14,8 +14,9 @@ from saturn_orchestrator.events import OwnEvent, SessionWaiting
 from saturn_orchestrator.session.approval import Approvals
 from saturn_orchestrator.session.base import Tell, patient
 from saturn_orchestrator.session.route import Route
+from saturn_orchestrator.session.ssh.flight import Line
 from saturn_orchestrator.session.ssh.keys import keyscan
-from saturn_orchestrator.session.ssh.opening import Dial, Line, Login
+from saturn_orchestrator.session.ssh.opening import Dial, Login
 from saturn_orchestrator.topology.model import Host, Ssh
 
 AT_ONCE = 8

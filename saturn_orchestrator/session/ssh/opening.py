@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import socket
@@ -19,6 +20,7 @@ from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.session.ssh.channel import SshChannel
 from saturn_orchestrator.session.ssh.client import APPROVAL_S, Client
 from saturn_orchestrator.session.ssh.failure import session_error
+from saturn_orchestrator.session.ssh.flight import Flight, Line, Passenger, connected
 from saturn_orchestrator.session.ssh.keys import TrustedKeys, identities, trusted_keys
 from saturn_orchestrator.session.stream import Conversation
 
@@ -31,9 +33,6 @@ _NARROW_KEX: tuple[str, ...] = ("curve25519-sha256", "curve25519-sha256@libssh.o
 KEX: tuple[str, ...] = (*_NARROW_KEX, "ecdh-sha2-nistp256", "mlkem768x25519-sha256")
 _CIPHERS = ("aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
 
-Line = socket.socket | asyncssh.SSHClientConnection | None
-"""What an SSH connection goes over: a socket that stands, a connection to the machine to go through, or nothing yet."""
-
 Dial = Callable[[Tell], Awaitable[Line]]
 """Makes the line. Raises OSError or SessionError."""
 
@@ -43,12 +42,44 @@ async def open_ssh(
 ) -> Conversation:
     """A session with a host over SSH. sighting: of its peer, for whoever asks the session.
 
+    With a server that bears it the session is there once the host key was verified: what the login comes to is told by
+    the first answer.
+
     Raises:
         SessionError: see errors.py; the connection is closed then.
     """
     host = route.host
-    channel = await open_channel(route, approvals, dial, tell, bootstrap_command(host.root, become=host.become))
-    return Conversation(host.name, channel, payload(), sighting)
+    command = bootstrap_command(host.root, become=host.become)
+    login = Login(route, approvals, dial)
+    channel = SshChannel()
+    flight = await _opened(login, channel, command, tell, Passenger(shlex.join(command), channel))
+
+    async def again() -> SshChannel:
+        plain = SshChannel()
+        await _opened(login, plain, command, tell, None)
+        return plain
+
+    carried = Arriving(channel, login, again) if flight.has_left else channel
+    return Conversation(host.name, carried, payload(), sighting)
+
+
+async def _opened(
+    login: Login, channel: SshChannel, command: Sequence[str], tell: Tell, passenger: Passenger | None
+) -> Flight:
+    connection: Flight | None = None
+    is_open = False
+    try:
+        async with patient(login.patience_s, tell) as told:
+            connection = await login.connection(told, passenger)
+            if not connection.has_left:
+                await connection.create_session(lambda: channel, shlex.join(command), encoding=None)
+            is_open = True
+            return connection
+    except (OSError, asyncssh.Error) as error:
+        raise login.failure(error) from error
+    finally:
+        if connection and not is_open:  # also when the caller's own deadline cancelled us here
+            connection.abort()
 
 
 async def open_channel(
@@ -59,22 +90,62 @@ async def open_channel(
     Raises:
         SessionError: see errors.py; the connection is closed then.
     """
-    host = route.host
-    login = Login(route, approvals, dial)
-    connection: asyncssh.SSHClientConnection | None = None
-    is_open = False
-    try:
-        async with patient(host.ssh.connect_timeout_s, tell) as told:
-            connection = await login.connection(told)
-            channel = SshChannel(connection)
-            await connection.create_session(lambda: channel, shlex.join(command), encoding=None)
-            is_open = True
-    except (OSError, asyncssh.Error) as error:
-        raise login.failure(error) from error
-    finally:
-        if connection and not is_open:  # also when the caller's own deadline cancelled us here
-            connection.abort()
+    channel = SshChannel()
+    await _opened(Login(route, approvals, dial), channel, command, tell, None)
     return channel
+
+
+class Arriving:
+    """A Channel whose login nobody answered yet.
+
+    A server that does not bear what was sent ahead is asked for one thing after another, and is told again what was
+    written until then.
+    """
+
+    def __init__(self, channel: SshChannel, login: Login, again: Callable[[], Awaitable[SshChannel]]) -> None:
+        """again: the same, one thing after another."""
+        self._channel = channel
+        self._login = login
+        self._again = again
+        self._said = b""
+        self._is_there = False
+
+    def write(self, data: bytes) -> None:
+        """See Channel.write."""
+        if not self._is_there:
+            self._said += data
+        self._channel.write(data)
+
+    async def read(self) -> bytes:
+        """See Channel.read.
+
+        Raises:
+            SessionError: the login came to nothing.
+        """
+        if not self._is_there:
+            await self._arrive()
+            self._is_there, self._said = True, b""
+        return await self._channel.read()
+
+    @property
+    def last_words(self) -> str:
+        """See Channel.last_words."""
+        return self._channel.last_words
+
+    async def close(self) -> None:
+        """See Channel.close."""
+        await self._channel.close()
+
+    async def _arrive(self) -> None:
+        try:
+            async with asyncio.timeout(self._login.patience_s):
+                await self._channel.begun()
+        except (OSError, asyncssh.Error) as error:
+            await self._channel.close()
+            if not self._login.is_worth_asking(error):
+                raise self._login.failure(error) from error
+            self._channel = await self._again()
+            self._channel.write(self._said)
 
 
 class Login:
@@ -87,10 +158,27 @@ class Login:
         self._dial = dial
         self._keys = TrustedKeys()
         self._identities: Sequence[asyncssh.SSHKey] = ()
+        self._agent = os.environ.get("SSH_AUTH_SOCK")
         self._client: Client | None = None
 
-    async def connection(self, tell: Tell) -> asyncssh.SSHClientConnection:
-        """A connection that is logged in.
+    @property
+    def patience_s(self) -> float:
+        """How long one step of it may take."""
+        return self._route.host.ssh.connect_timeout_s
+
+    def is_worth_asking(self, error: Exception) -> bool:
+        """Whether a login that was sent ahead, and failed so, may come to more when one thing is asked after another.
+
+        Not when the line broke after the login: nothing is said twice to a server that may have heeded it.
+        """
+        if isinstance(error, asyncssh.PermissionDenied):
+            return bool(self._agent)
+        if isinstance(error, asyncssh.ConnectionLost):
+            return not (self._client and self._client.is_let_in)
+        return isinstance(error, asyncssh.Error)
+
+    async def connection(self, tell: Tell, passenger: Passenger | None = None) -> Flight:
+        """A connection that is logged in; or, when the passenger could go along, one that has left.
 
         Raises:
             OSError, asyncssh.Error: see `failure`.
@@ -104,8 +192,10 @@ class Login:
                 # The time that a turn took is no part of the login's.
                 async with patient(self._route.host.ssh.connect_timeout_s, tell) as told:
                     client = self._client = Client(self._route, told, self._approvals, turn)
-                    connection = await _connected(line, self._route, self._options(client, kex))
-                if not client.is_let_in:  # to asyncssh a connection that we abort ourselves is no failure
+                    connection = await self._connected(line, client, kex, passenger)
+                if not (
+                    client.is_let_in or connection.has_left
+                ):  # to asyncssh a connection that we abort ourselves is no failure
                     raise asyncssh.ConnectionLost("Connection aborted")
                 is_let_in = True
             except (OSError, asyncssh.Error):
@@ -157,6 +247,18 @@ class Login:
 
         return await self._approvals.turn(self._route.host.name, waits)
 
+    async def _connected(self, line: Line, client: Client, kex: tuple[str, ...], passenger: Passenger | None) -> Flight:
+        route, options = self._route, self._options(client, kex)
+        # Tailscale SSH lets people in by who they are: there the question is the whole login.
+        is_key_first = not route.is_tailscale_ssh
+        try:
+            return await connected(
+                route.address, route.host.ssh.port, line, options, passenger, is_key_first=is_key_first
+            )
+        except BaseException:
+            hang_up(line)
+            raise
+
     def _options(self, client: Client, kex: tuple[str, ...]) -> dict[str, Any]:
         return {
             "client_factory": lambda: client,
@@ -165,7 +267,7 @@ class Login:
             "known_hosts": self._keys.explicit,
             "host_key_alias": self._route.peer.dns_name or None if self._route.peer else None,
             "config": None,
-            "agent_path": os.environ.get("SSH_AUTH_SOCK"),
+            "agent_path": self._agent,
             "kex_algs": kex,
             "encryption_algs": _CIPHERS,
             "compression_algs": None,
@@ -180,15 +282,6 @@ class Login:
             "login_timeout": 0,  # the deadline is ours, so that an approval may take its time
             "connect_timeout": None,
         }
-
-
-async def _connected(line: Line, route: Route, options: dict[str, Any]) -> asyncssh.SSHClientConnection:
-    over = {"sock": line} if isinstance(line, socket.socket) else {"tunnel": line} if line else {}
-    try:
-        return await asyncssh.connect(route.address, route.host.ssh.port, **over, **options)
-    except BaseException:
-        hang_up(line)
-        raise
 
 
 def hang_up(line: Line) -> None:

@@ -477,6 +477,9 @@ class RecordingChannel:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
+    def get_connection(self) -> None:
+        """It has none."""
+
     def pause_reading(self) -> None:
         self.calls.append("pause")
 
@@ -487,7 +490,7 @@ class RecordingChannel:
 def test_a_channel_holds_the_peer_back_until_it_is_read():
     async def story() -> None:
         below = RecordingChannel()
-        channel = SshChannel(None)
+        channel = SshChannel()
         channel.connection_made(below)
 
         for _ in range(3):
@@ -501,7 +504,7 @@ def test_a_channel_holds_the_peer_back_until_it_is_read():
 
 def test_a_channel_keeps_only_the_end_of_standard_error():
     async def story() -> None:
-        channel = SshChannel(None)
+        channel = SshChannel()
 
         for _ in range(100):
             channel.data_received(b"noise " * 1000, asyncssh.EXTENDED_DATA_STDERR)
@@ -515,7 +518,7 @@ def test_a_channel_keeps_only_the_end_of_standard_error():
 
 def test_a_channel_gives_what_it_has_before_its_end():
     async def story() -> None:
-        channel = SshChannel(None)
+        channel = SshChannel()
         channel.data_received(b"one", None)
         channel.data_received(b"two", None)
         channel.connection_lost(ConnectionResetError("reset by peer"))

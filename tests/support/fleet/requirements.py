@@ -15,6 +15,7 @@ from support.fleet.process import run
 # Program -> the Debian package that brings it.
 PROGRAMS = {
     "/usr/sbin/sshd": "openssh-server",
+    "/usr/sbin/dropbear": "dropbear-bin",
     "/usr/bin/ssh": "openssh-client",
     "/usr/sbin/dockerd": "docker.io",
     "/usr/bin/docker": "docker.io",
