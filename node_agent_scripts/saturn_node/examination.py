@@ -111,12 +111,9 @@ def _made(look: Look) -> Check:
     try:
         return look.check()
     except NodeError as error:
-        is_others = _TOLD_BY.get(error.code, look.name) != look.name
-        return (
-            Check(look.name, "skip", error.message)
-            if is_others
-            else Check(look.name, "fail", error.message, error.hint)
-        )
+        if _TOLD_BY.get(error.code, look.name) != look.name:
+            return Check(look.name, "skip", error.message)
+        return Check(look.name, "fail", error.message, error.hint)
     except (OSError, ValueError) as error:
         return Check(look.name, "warn", f"it could not be looked at: {error}")
 

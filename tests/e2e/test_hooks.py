@@ -1,7 +1,9 @@
 """Hooks around a real deploy, and notices to a real server on SATURN."""
 
 import json
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -132,6 +134,22 @@ def test_a_guard_that_hangs_is_ended_with_all_that_it_started(world: World) -> N
 
     assert "hooks/pre-deploy did not end within 2 s, and was ended" in said.err
     assert not lives((world.homelab.folder / "pid").read_text().strip())
+
+
+def test_ctrl_c_ends_a_guard_and_the_deploy(world: World) -> None:
+    hook(world, "pre-deploy", "echo $$ > pid.part; mv pid.part pid; exec sleep 1000")
+    pid = world.homelab.folder / "pid"
+
+    process = world.saturn.start("deploy", "--hosts", "solaria", "--yes")
+    deadline = time.monotonic() + 60
+    while not pid.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 6, err
+    assert not lives(pid.read_text().strip())
+    assert not has_run_something(world, "solaria")
 
 
 @pytest.mark.timeout(400)
