@@ -58,7 +58,10 @@ async def _host_checks(host: Host, desk: Desk) -> tuple[Check, ...]:
 
 async def _session_checks(host: Host, session: Session) -> tuple[Check, ...]:
     """What a host says that let us in. Its path is looked at last, when it is known best."""
-    found = await _answers(host, session)
+    try:
+        found = await _answers(host, session)
+    except (Denied, Unreachable) as error:  # a login that was sent ahead is answered with the first hello
+        return judged.unreached(host, error)
     return judged.reached(host), *found, judged.path_check(session.peer)
 
 
@@ -68,6 +71,8 @@ async def _answers(host: Host, session: Session) -> tuple[Check, ...]:
             greetings = [await _greeting(host, session) for _ in range(1 + GREETINGS)]
     except TimeoutError:
         return (judged.not_examined(f"the executor did not answer within {GREETING_S:.0f} s"),)
+    except (Denied, Unreachable):
+        raise
     except SessionError as error:
         return (judged.not_started(error),)
     way = judged.greeting_checks(host, greetings[1:])
