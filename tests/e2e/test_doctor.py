@@ -153,7 +153,7 @@ def test_hosts_that_no_session_comes_about_with(world: World) -> None:
     assert told(said, "chelsty", "reachability")[0] == "ok"
     is_told(said, "chelsty", "python", "fail", "there is no python3 on the node", "apt install python3")
     is_told(said, "solaria", "reachability", "fail", "did not answer within", "ping")
-    is_told(said, "vps", "reachability", "fail", "showed another host key", "ssh-keygen -R")
+    is_told(said, "vps", "reachability", "fail", "showed another host key", "saturn trust vps")
     assert told(said, "", "git")[0] == "ok"
 
 
@@ -169,7 +169,7 @@ def test_hosts_that_let_nobody_in(world: World) -> None:
 
     is_told(said, "chelsty", "reachability", "fail", "denied the login of deploy", "authorized_keys")
     is_told(said, "solaria", "reachability", "warn", "refused the connection", "sshd")
-    is_told(said, "vps", "reachability", "fail", "no host key is known", "ssh-keyscan")
+    is_told(said, "vps", "reachability", "fail", "no host key is known", "saturn trust vps")
     is_told(said, "", "host_keys", "fail", "vps: no host key is known", f">> {world.known_hosts}")
 
 
