@@ -26,6 +26,7 @@ def test_errors_have_the_documented_codes_and_exit_codes():
         "SessionLost": ("session_lost", 1),
         "ExecutorRefused": ("refused", 1),
         "NodeUnfit": ("node_unfit", 1),
+        "HookFailed": ("hook_failed", 2),
         "SecretUnavailable": ("secret_unavailable", 1),
         "DemoFailed": ("demo_failed", 1),
         "Interrupted": ("interrupted", 130),
