@@ -204,7 +204,7 @@ class SessionWaiting:
 
 @dataclass(frozen=True)
 class SessionOpened:
-    """The host answered, its key was verified, and the login was accepted.
+    """The host answered and its key was verified; the login was accepted, or is on its way with the first question.
 
     path: how packets reach it over the tailnet (`direct`, `peer relay`, `DERP fra`), "" when that is not known.
     """
