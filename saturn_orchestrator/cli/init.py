@@ -24,4 +24,5 @@ def command(folder: Path) -> int:
     click.echo("  edit inventory/topology.yaml       # your hosts")
     click.echo("  saturn validate")
     click.echo("  git init -b main && git add -A && git commit -m 'my homelab'   # unless it is a repository already")
+    click.echo("  saturn onboard first               # pins its host key, and makes what it lacks")
     return 0
