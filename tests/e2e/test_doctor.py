@@ -170,7 +170,7 @@ def test_hosts_that_let_nobody_in(world: World) -> None:
     is_told(said, "chelsty", "reachability", "fail", "denied the login of deploy", "authorized_keys")
     is_told(said, "solaria", "reachability", "warn", "refused the connection", "sshd")
     is_told(said, "vps", "reachability", "fail", "no host key is known", "saturn trust vps")
-    is_told(said, "", "host_keys", "fail", "vps: no host key is known", f">> {world.known_hosts}")
+    is_told(said, "", "host_keys", "fail", "vps: no host key is known", "saturn trust vps")
 
 
 def test_faults_of_saturn_itself_are_found_all_at_once(world: World, tmp_path: Path) -> None:
