@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from ground import HERE, SATURN, Ground, Row, Sample, ground, kept, line, measured, peers, table
+from ground import HERE, SATURN, Ground, Row, Sample, ground, kept, line, measured, peers, table, warmed
 
 WIDTHS = (1, 10, 50)
 ROUND_TRIPS_S = (0.0, 0.2, 0.6)
@@ -26,7 +26,9 @@ def rows(where: Ground, places: list[tuple[str, int]], name: str) -> list[Row]:
     (lab / "every").write_text("".join(f"{ssh} -p {port} root@{address} true\n" for address, port in places))
     folder, wide = peers(), str(len(places))
     home = {"HOME": str(where.folder / "home"), "XDG_STATE_HOME": str(where.folder / "state")}
-    quick = {**home, "ANSIBLE_PIPELINING": "1", "ANSIBLE_LOCALHOST_WARNING": "0"}
+    # Without ssh_args of ours Ansible would keep its connections for the next round; saturn makes each anew.
+    quick = {**home, "ANSIBLE_PIPELINING": "1", "ANSIBLE_SSH_ARGS": "-o ControlMaster=no"}
+    warmed((SATURN, "prefetch", "--all"), lab, home)
     bare = (str(HERE / "bare.py"), str(where.identity), str(where.known_hosts))
     ansible = (str(folder / "ansible"), "all", "-i", "ansible.ini", "-f", wide, "-m", "command", "-a", "true")
     return [
@@ -41,7 +43,7 @@ def rows(where: Ground, places: list[tuple[str, int]], name: str) -> list[Row]:
 def ansible_inventory(places: list[tuple[str, int]], options: str) -> str:
     """For Ansible, each connection made anew as saturn's are."""
     hosts = [f"h{number} ansible_host={address} ansible_port={port}" for number, (address, port) in enumerate(places)]
-    common = f"ansible_ssh_common_args='{options} -o ControlMaster=no'"
+    common = f"ansible_ssh_common_args='{options}'"
     return "\n".join(("[all]", *hosts, "[all:vars]", common, "ansible_python_interpreter=/usr/bin/python3", ""))
 
 

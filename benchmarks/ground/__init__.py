@@ -191,6 +191,14 @@ def measured(rows: Sequence[Row], rounds: int = ROUNDS) -> dict[str, Sample]:
     return found
 
 
+def warmed(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
+    """Run once what leaves nodes as they are after a first deploy: the executor lies there."""
+    environ = {**os.environ, **environ}
+    done = subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = (titles, ["---"] * len(titles), *rows)
