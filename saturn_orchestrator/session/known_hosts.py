@@ -116,7 +116,7 @@ def known(text: str, names: Sequence[str], port: int) -> Known:
     Entries that name its port beat those that name none; on port 22 both mean the same. Revoked is revoked by either.
     """
     bare, ported = [], []
-    for entry in entries(text):
+    for entry in _candidates(text, names, port):
         if any(entry.means(name) for name in names):
             bare.append(entry)
         elif entry.may_name_ports and any(entry.means(spelled(name, port, always=True)) for name in names):
@@ -124,6 +124,31 @@ def known(text: str, names: Sequence[str], port: int) -> Known:
     beats = port != SSH_PORT and any(entry.marker != REVOKED for entry in ported)
     counting = sorted(ported if beats else [*ported, *bare], key=lambda entry: entry.number)
     return Known(_marked(counting, ""), _marked(counting, AUTHORITY), _marked([*ported, *bare], REVOKED))
+
+
+def _candidates(text: str, names: Sequence[str], port: int) -> list[Entry]:
+    """The entries that may speak of a host of these names, in the order of the file."""
+    plain, others = _indexed(text)
+    wanted = {each.lower() for name in names for each in (name, spelled(name, port, always=True))}
+    found = {entry.number: entry for each in wanted for entry in plain.get(each, ())}
+    return sorted((*found.values(), *others), key=lambda entry: entry.number)
+
+
+@lru_cache
+def _indexed(text: str) -> tuple[dict[str, list[Entry]], list[Entry]]:
+    """Entries by each of their names, and those whose names must be held against a host's own: patterns and hashes.
+
+    Of a file with a line for each of a thousand hosts every one of them would else be held against every line.
+    """
+    plain: dict[str, list[Entry]] = {}
+    others = []
+    for entry in entries(text):
+        if any(char in entry.names for char in "*?!|"):
+            others.append(entry)
+        else:
+            for name in entry.names.lower().split(","):
+                plain.setdefault(name, []).append(entry)
+    return plain, others
 
 
 def _marked(found: Iterable[Entry], marker: str) -> tuple[Entry, ...]:

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saturn_orchestrator.session.known_hosts import Key, data_of, entries, known, pinned, spelled, text_of
+from saturn_orchestrator.session.known_hosts import (
+    Key,
+    _candidates,
+    data_of,
+    entries,
+    known,
+    pinned,
+    spelled,
+    text_of,
+)
 
 OLD, NEW, OTHER = (Key("ssh-ed25519", blob) for blob in ("b2xk", "bmV3", "b3RoZXI="))
 NAMES = ("10.0.0.5", "nas")
@@ -145,3 +154,19 @@ def test_bytes_come_back_as_they_were(data):
 
 def test_a_name_is_spelled_with_its_port_unless_it_is_the_usual_one():
     assert [spelled("nas", 22), spelled("nas", 2222), spelled("::1", 2222)] == ["nas", "[nas]:2222", "[::1]:2222"]
+
+
+WRITTEN = ("a", "A", "ab", "a.b", "[a]:22", "[a]:2222", "[ab]:2222", "*", "a*", "?", "!a", "!ab", "[a*]:2222")
+"""Names as an entry may have them: plain, with a port, patterns, exceptions."""
+
+
+@given(st.lists(st.lists(st.sampled_from(WRITTEN), min_size=1, max_size=3), max_size=6), st.sampled_from([22, 2222]))
+def test_no_entry_that_speaks_of_a_host_is_passed_over(lines, port):
+    text = "".join(f"{','.join(names)} ssh-ed25519 AAAA{number}\n" for number, names in enumerate(lines))
+    asked = ("a", "ab")
+    spellings = [*asked, *(spelled(name, port, always=True) for name in asked)]
+
+    found = _candidates(text, asked, port)
+
+    speaking = [entry for entry in entries(text) if any(entry.means(each) for each in spellings)]
+    assert [entry for entry in found if entry in speaking] == speaking
