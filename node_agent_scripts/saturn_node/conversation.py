@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import errno
-import glob
 import os
 import shutil
 import signal
@@ -21,7 +20,6 @@ from . import (
     bytecode,
     compose,
     diagnostics,
-    examination,
     facts,
     health,
     incoming,
@@ -164,6 +162,8 @@ def _hello(request: Request, _reader: LineReader, executor: Executor) -> None:
 
 
 def _examine(request: Request, _reader: LineReader, executor: Executor) -> None:
+    from . import examination  # a doctor comes seldom; no other conversation shall load what only it needs
+
     sink = _greet(request, executor)
     for checks in examination.examined(request.node):
         sink.send(Examined, checks=checks)
@@ -313,9 +313,10 @@ def _prune_payloads(paths: Paths, current: str) -> None:
         key=lambda name: os.stat(os.path.join(paths.bin, name)).st_mtime_ns,
         reverse=True,
     )
-    for name in others[PAYLOADS_KEPT - 1 :]:
-        for each in glob.glob(os.path.join(glob.escape(paths.bin), name[: -len("pyz")] + "*")):
-            os.unlink(each)
+    old = tuple(name[: -len("pyz")] for name in others[PAYLOADS_KEPT - 1 :])
+    for each in os.listdir(paths.bin):
+        if each.startswith(old):
+            os.unlink(os.path.join(paths.bin, each))
 
 
 def _content(path: str) -> bytes:
