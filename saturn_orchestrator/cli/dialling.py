@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -14,6 +15,9 @@ from saturn_orchestrator.session.dial import Announce, Switchboard
 from saturn_orchestrator.topology.model import Topology
 
 T = TypeVar("T")
+
+TRACE = "SATURN_TRACE"
+"""The environment variable that has the steps of each connection shown when the command ends."""
 
 
 def _announce(host: str, event: SessionWaiting) -> None:
@@ -31,6 +35,16 @@ def dialled(
 
     async def done() -> T:
         async with Switchboard(topology.hosts if topology else {}, announce) as switchboard:
-            return await work(switchboard)
+            try:
+                return await work(switchboard)
+            finally:
+                if os.environ.get(TRACE, "0") != "0":
+                    _show_trips(switchboard)
 
     return asyncio.run(done())
+
+
+def _show_trips(switchboard: Switchboard) -> None:
+    from saturn_orchestrator.report.trips_view import trips_table
+
+    show(console(sys.stderr), trips_table(switchboard.trips))

@@ -18,6 +18,7 @@ from saturn_orchestrator.session.approval import Approvals
 from saturn_orchestrator.session.base import Channel, Offer, Session, Tell
 from saturn_orchestrator.session.known_hosts import Key
 from saturn_orchestrator.session.route import Route, is_tailnet_wanted, route_of
+from saturn_orchestrator.session.trip import Trip
 from saturn_orchestrator.tailnet.book import AddressBook
 from saturn_orchestrator.tailnet.daemon import Tailscaled
 from saturn_orchestrator.tailnet.model import Peer
@@ -77,8 +78,12 @@ class Switchboard:
         announce: Announce | None = None,
         book: AddressBook | None = None,
     ) -> None:
-        """hosts: of the whole topology; one may be reached through another. book: this machine's unless told."""
+        """hosts: of the whole topology; one may be reached through another. book: this machine's unless told.
+
+        trips: by host, the last attempt to reach it.
+        """
         self.book = book or AddressBook()
+        self.trips: dict[str, Trip] = {}
         self._hosts = hosts
         self._announce = announce
         self._approvals = Approvals()
@@ -92,11 +97,12 @@ class Switchboard:
             SessionError: see errors.py.
         """
         route = await self.route(host)
+        trip = self.trips[host.name] = Trip()
         if route.is_local:
             from saturn_orchestrator.session.local import open_local
 
-            return await open_local(host)
-        return await self._over_ssh(route, self._told(host, tell))
+            return await open_local(host, trip)
+        return await self._over_ssh(route, self._told(host, tell), trip)
 
     async def shell(self, host: Host, command: tuple[str, ...], tell: Tell) -> Channel:
         """An OpenShell.
@@ -183,12 +189,12 @@ class Switchboard:
         if self._jumps:
             await self._jumps.close()
 
-    async def _over_ssh(self, route: Route, tell: Tell) -> Session:
+    async def _over_ssh(self, route: Route, tell: Tell, trip: Trip) -> Session:
         from saturn_orchestrator.session.ssh import open_ssh
 
         sighting = self._sighting(route.peer, route.address) if route.peer else None
         async with self._through().dial(route, tell) as dial:
-            session = await open_ssh(route, self._approvals, dial, tell, sighting)
+            session = await open_ssh(route, self._approvals, dial, tell, trip, sighting)
         if sighting:
             sighting.note_presence()
         return session

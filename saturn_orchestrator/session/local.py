@@ -9,6 +9,7 @@ from contextlib import suppress
 from saturn_orchestrator.errors import ExecutorRefused
 from saturn_orchestrator.session.payload import bootstrap_command, payload
 from saturn_orchestrator.session.stream import Conversation
+from saturn_orchestrator.session.trip import Trip
 from saturn_orchestrator.topology.model import Host
 
 _TAIL = 4000
@@ -59,14 +60,15 @@ class ProcessChannel:
             self._words = (self._words + chunk.decode("utf-8", "replace"))[-_TAIL:]
 
 
-async def open_local(host: Host) -> Conversation:
+async def open_local(host: Host, trip: Trip) -> Conversation:
     """A session with this machine itself.
 
     Raises:
         ExecutorRefused: there is no /bin/sh.
     """
     channel = await open_process(bootstrap_command(host.root, become=host.become))
-    return Conversation(host.name, channel, payload())
+    trip.reach("exec")
+    return Conversation(host.name, channel, payload(), trip)
 
 
 async def open_process(command: Sequence[str]) -> ProcessChannel:

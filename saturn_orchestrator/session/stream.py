@@ -10,6 +10,7 @@ from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLos
 from saturn_orchestrator.events import Line, Malformed, Request
 from saturn_orchestrator.session.base import Channel, Sighting
 from saturn_orchestrator.session.payload import MARK, PAYLOAD_FOLLOWS, Payload, refusal
+from saturn_orchestrator.session.trip import Trip
 from saturn_orchestrator.tailnet.model import Peer
 
 MAX_ANSWER = 64 * 1024 * 1024
@@ -42,8 +43,14 @@ class Framer:
 class Conversation:
     """A Session over a Channel. Answers come one after another: one `ask` at a time."""
 
-    def __init__(self, host: str, channel: Channel, shipped: Payload, sighting: Sighting | None = None) -> None:
-        """`host` is the name the controller gave it; events that claim another one are malformed."""
+    def __init__(
+        self, host: str, channel: Channel, shipped: Payload, trip: Trip, sighting: Sighting | None = None
+    ) -> None:
+        """`host` is the name the controller gave it; events that claim another one are malformed.
+
+        trip: that led here.
+        """
+        self._trip = trip
         self._sighting = sighting
         self._host = host
         self._channel = channel
@@ -80,6 +87,7 @@ class Conversation:
                     if self._heard(line[len(MARK) :].decode("utf-8", "replace").strip()):
                         return
                 elif self._is_started:
+                    self._trip.reach("first event")
                     yield _belonging(events.decode(line), self._host, request.run)
         raise self._broken()
 
@@ -105,6 +113,7 @@ class Conversation:
             self._channel.write(PAYLOAD_FOLLOWS + self._shipped.data)
         elif words == "have":
             self._is_started = True
+            self._trip.reach("executor")
             self._supply(self._awaiting)
             self._awaiting = b""
         elif words.startswith("refused ") and not self._is_started:

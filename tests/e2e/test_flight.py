@@ -96,3 +96,27 @@ def test_dropbear_is_asked_for_one_thing_after_another(world: World) -> None:
     assert said.exit_code == 0, said.err
     assert said.hosts["solaria"]["reachability"] == "online"
     assert line.round_trips + DIALLING <= 10, line.words
+
+
+@pytest.mark.parametrize("verb", ["status", "deploy"])
+def test_a_trace_tells_what_each_step_took(world: World, verb: str) -> None:
+    answer = ("--yes",) if verb == "deploy" else ()
+
+    said = world.saturn.run(verb, "--hosts", "solaria", *answer, SATURN_TRACE="1")
+
+    titles, row = said.err.splitlines()[-2:]
+    assert titles.split() == [
+        "host",
+        "dial",
+        "key",
+        "exchange",
+        "login",
+        "exec",
+        "executor",
+        "first",
+        "event",
+        "in",
+        "all",
+    ]
+    assert row.split()[0] == "solaria"
+    assert row.split().count("ms") == 7, said.err

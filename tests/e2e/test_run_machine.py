@@ -38,6 +38,7 @@ from saturn_orchestrator.session.base import Tell
 from saturn_orchestrator.session.local import ProcessChannel
 from saturn_orchestrator.session.payload import bootstrap_command, payload
 from saturn_orchestrator.session.stream import Conversation
+from saturn_orchestrator.session.trip import Trip
 from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.topology.model import Git, Healthcheck, Host
 
@@ -88,7 +89,7 @@ class RunMachine(RuleBasedStateMachine):
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         self.processes.add(process)
-        return Conversation(host.name, ProcessChannel(process), payload())
+        return Conversation(host.name, ProcessChannel(process), payload(), Trip())
 
     async def deployed(self, saturn: Saturn, run: str, *, resume: bool) -> RunState:
         async def consent(_: HostPlan) -> str:

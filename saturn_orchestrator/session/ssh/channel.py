@@ -7,6 +7,8 @@ import asyncio
 import asyncssh
 from asyncssh.connection import SSHConnection
 
+from saturn_orchestrator.session.trip import Trip
+
 TAIL = 4000
 """Characters kept of what the far side says beside its output."""
 
@@ -16,8 +18,9 @@ _HIGH_WATER = 1024 * 1024
 class SshChannel(asyncssh.SSHClientSession[bytes]):
     """A Channel to an SSH exec; asyncssh feeds it by callbacks, and it holds the peer back when it is full."""
 
-    def __init__(self) -> None:
+    def __init__(self, trip: Trip) -> None:
         """The channel closes the connection with itself: one connection carries one session."""
+        self._trip = trip
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._connection: SSHConnection | None = None
         self._chunks: list[bytes] = []
@@ -37,6 +40,7 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
 
     def session_started(self) -> None:
         """asyncssh: the command runs."""
+        self._trip.reach("exec")
         self._has_begun = True
         self._begun.set()
 

@@ -14,6 +14,7 @@ from saturn_orchestrator.session.base import Tell
 from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.session.ssh.channel import TAIL
 from saturn_orchestrator.session.ssh.keys import fingerprint
+from saturn_orchestrator.session.trip import Trip
 
 APPROVAL_S = 1800.0
 """How long Tailscale SSH waits for an approval: clientAuth in ssh/tailssh/tailssh.go."""
@@ -32,8 +33,9 @@ _DENIES = re.compile(
 class Client(asyncssh.SSHClient):
     """Remembers what was shown and said. It accepts no key that is not known already."""
 
-    def __init__(self, route: Route, tell: Tell, approvals: Approvals, turn: Turn | None) -> None:
+    def __init__(self, route: Route, tell: Tell, approvals: Approvals, turn: Turn | None, trip: Trip) -> None:
         """turn: the login's, where Tailscale SSH may ask for an approval."""
+        self._trip = trip
         self._route = route
         self._tell = tell
         self._approvals = approvals
@@ -60,6 +62,7 @@ class Client(asyncssh.SSHClient):
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """asyncssh: the line stands, and nothing was said on it."""
         self._connection = conn
+        self._trip.reach("dial")
         if self._turn:
             self._turn.abort = conn.abort
         patience_s = self._route.host.ssh.connect_timeout_s * EXCHANGE_SHARE
@@ -91,6 +94,7 @@ class Client(asyncssh.SSHClient):
     def auth_completed(self) -> None:
         """asyncssh: the login was accepted."""
         self.is_let_in = True
+        self._trip.reach("login")
 
     def _look_at_exchange(self, abort: Callable[[], None]) -> None:
         """A server that introduced itself and then falls silent got small packets through, and no large one."""

@@ -22,6 +22,8 @@ from asyncssh.auth import ClientAuth
 from asyncssh.constants import MSG_CHANNEL_OPEN, MSG_USERAUTH_LAST, MSG_USERAUTH_REQUEST, OPEN_REQUEST_SESSION_FAILED
 from asyncssh.packet import Boolean, SSHPacket, SSHPacketLogger, String, UInt32
 
+from saturn_orchestrator.session.trip import Trip
+
 if TYPE_CHECKING:
     from saturn_orchestrator.session.ssh.channel import SshChannel
 
@@ -54,11 +56,13 @@ class Flight(asyncssh.SSHClientConnection):
         loop: asyncio.AbstractEventLoop,
         options: asyncssh.SSHClientConnectionOptions,
         passenger: Passenger | None,
+        trip: Trip,
         *,
         is_key_first: bool,
     ) -> None:
         """is_key_first: see connected."""
         super().__init__(loop, options, wait="auth")
+        self._trip = trip
         self._passenger = passenger
         self._is_key_first = is_key_first and _is_ready(self._client_keys)
         self._is_login_sent = False
@@ -73,6 +77,8 @@ class Flight(asyncssh.SSHClientConnection):
         """asyncssh: the host key is verified, and whatever follows is encrypted."""
         is_first = not self._session_id
         super().send_newkeys(k, h)
+        if is_first:
+            self._trip.reach("key exchange")
         if is_first and self._passenger and self._is_key_first and self._server_version.startswith(_PATIENT):
             self.send_login()
             self.left.set_result(None)
@@ -119,6 +125,7 @@ async def connected(
     port: int,
     line: Line,
     options: Mapping[str, Any],
+    trip: Trip,
     passenger: Passenger | None = None,
     *,
     is_key_first: bool,
@@ -137,7 +144,7 @@ async def connected(
     flights: list[Flight] = []
 
     def made() -> Flight:
-        flights.append(Flight(loop, prepared, passenger, is_key_first=is_key_first))
+        flights.append(Flight(loop, prepared, passenger, trip, is_key_first=is_key_first))
         return flights[-1]
 
     try:

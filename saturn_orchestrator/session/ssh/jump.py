@@ -17,6 +17,7 @@ from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.session.ssh.flight import Line
 from saturn_orchestrator.session.ssh.keys import keyscan
 from saturn_orchestrator.session.ssh.opening import Dial, Login
+from saturn_orchestrator.session.trip import Trip
 from saturn_orchestrator.topology.model import Host, Ssh
 
 AT_ONCE = 8
@@ -135,7 +136,7 @@ class Jumps:
     async def _connected(self, machine: Host, tell: Tell) -> asyncssh.SSHClientConnection:
         route = await self._route(machine)
         async with self.dial(route, tell) as dial:
-            login = Login(route, self._approvals, dial)
+            login = Login(route, self._approvals, dial, Trip())
             try:
                 async with patient(machine.ssh.connect_timeout_s, tell) as told:
                     return await login.connection(told)

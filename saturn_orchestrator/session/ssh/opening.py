@@ -23,6 +23,7 @@ from saturn_orchestrator.session.ssh.failure import session_error
 from saturn_orchestrator.session.ssh.flight import Flight, Line, Passenger, connected
 from saturn_orchestrator.session.ssh.keys import TrustedKeys, identities, trusted_keys
 from saturn_orchestrator.session.stream import Conversation
+from saturn_orchestrator.session.trip import Trip
 
 KEEPALIVE_S = 15
 KEEPALIVE_COUNT = 3
@@ -38,7 +39,7 @@ Dial = Callable[[Tell], Awaitable[Line]]
 
 
 async def open_ssh(
-    route: Route, approvals: Approvals, dial: Dial, tell: Tell, sighting: Sighting | None = None
+    route: Route, approvals: Approvals, dial: Dial, tell: Tell, trip: Trip, sighting: Sighting | None = None
 ) -> Conversation:
     """A session with a host over SSH. sighting: of its peer, for whoever asks the session.
 
@@ -50,17 +51,17 @@ async def open_ssh(
     """
     host = route.host
     command = bootstrap_command(host.root, become=host.become)
-    login = Login(route, approvals, dial)
-    channel = SshChannel()
+    login = Login(route, approvals, dial, trip)
+    channel = SshChannel(trip)
     flight = await _opened(login, channel, command, tell, Passenger(shlex.join(command), channel))
 
     async def again() -> SshChannel:
-        plain = SshChannel()
+        plain = SshChannel(trip)
         await _opened(login, plain, command, tell, None)
         return plain
 
     carried = Arriving(channel, login, again) if flight.has_left else channel
-    return Conversation(host.name, carried, payload(), sighting)
+    return Conversation(host.name, carried, payload(), trip, sighting)
 
 
 async def _opened(
@@ -90,8 +91,9 @@ async def open_channel(
     Raises:
         SessionError: see errors.py; the connection is closed then.
     """
-    channel = SshChannel()
-    await _opened(Login(route, approvals, dial), channel, command, tell, None)
+    trip = Trip()
+    channel = SshChannel(trip)
+    await _opened(Login(route, approvals, dial, trip), channel, command, tell, None)
     return channel
 
 
@@ -151,8 +153,9 @@ class Arriving:
 class Login:
     """One host's way in."""
 
-    def __init__(self, route: Route, approvals: Approvals, dial: Dial) -> None:
+    def __init__(self, route: Route, approvals: Approvals, dial: Dial, trip: Trip) -> None:
         """Nothing is dialled yet."""
+        self._trip = trip
         self._route = route
         self._approvals = approvals
         self._dial = dial
@@ -191,7 +194,7 @@ class Login:
             try:
                 # The time that a turn took is no part of the login's.
                 async with patient(self._route.host.ssh.connect_timeout_s, tell) as told:
-                    client = self._client = Client(self._route, told, self._approvals, turn)
+                    client = self._client = Client(self._route, told, self._approvals, turn, self._trip)
                     connection = await self._connected(line, client, kex, passenger)
                 if not (
                     client.is_let_in or connection.has_left
@@ -214,7 +217,7 @@ class Login:
 
     def failure(self, error: Exception) -> SessionError:
         """Why there is no session."""
-        client = self._client or Client(self._route, lambda _: None, self._approvals, None)
+        client = self._client or Client(self._route, lambda _: None, self._approvals, None, self._trip)
         return session_error(error, self._route, client, self._keys)
 
     async def _begun(self, tell: Tell) -> tuple[Line, Turn | None]:
@@ -253,7 +256,7 @@ class Login:
         is_key_first = not route.is_tailscale_ssh
         try:
             return await connected(
-                route.address, route.host.ssh.port, line, options, passenger, is_key_first=is_key_first
+                route.address, route.host.ssh.port, line, options, self._trip, passenger, is_key_first=is_key_first
             )
         except BaseException:
             hang_up(line)

@@ -15,6 +15,7 @@ from saturn_orchestrator.session.ssh.client import Client
 from saturn_orchestrator.session.ssh.failure import session_error
 from saturn_orchestrator.session.ssh.keys import TrustedKeys
 from saturn_orchestrator.session.ssh.opening import KEX, Dial, hang_up
+from saturn_orchestrator.session.trip import Trip
 
 _KINDS = (
     ("ssh-ed25519",),
@@ -39,7 +40,7 @@ async def offered_keys(route: Route, dial: Dial, tell: Tell) -> tuple[Key, ...]:
                     with suppress(asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost, ConnectionError):
                         found.append(await _offered(route, dial, told, kinds))
     except (OSError, asyncssh.Error) as error:
-        raise session_error(error, route, Client(route, nobody, Approvals(), None), TrustedKeys()) from error
+        raise session_error(error, route, Client(route, nobody, Approvals(), None, Trip()), TrustedKeys()) from error
     return tuple(found)
 
 

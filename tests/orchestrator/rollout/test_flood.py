@@ -21,6 +21,7 @@ from saturn_orchestrator.rollout.runner import Stop, roll_out
 from saturn_orchestrator.session.base import Session, Tell
 from saturn_orchestrator.session.payload import MARK, Payload
 from saturn_orchestrator.session.stream import Conversation
+from saturn_orchestrator.session.trip import Trip
 from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.topology.model import Host
 
@@ -58,7 +59,7 @@ class Flooding:
 
     def __init__(self, lines: bytes) -> None:
         self.channel = Flood(lines)
-        self._flooding = Conversation("flood", self.channel, Payload(b"", ""))
+        self._flooding = Conversation("flood", self.channel, Payload(b"", ""), Trip())
 
     async def ask(self, request: Request, bundle: bytes = b"", secrets: bytes = b"") -> AsyncIterator[Line]:
         if request.verb == "facts":

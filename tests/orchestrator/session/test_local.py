@@ -9,6 +9,7 @@ from saturn_orchestrator import events
 from saturn_orchestrator.events import Request
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.session.local import ProcessChannel, open_local
+from saturn_orchestrator.session.trip import Trip
 
 
 async def channel_of(script: str) -> ProcessChannel:
@@ -68,7 +69,7 @@ def test_a_channel_closes_although_nobody_read_all_that_came():
 def test_this_machine_answers_without_ssh(tmp_path):
     async def story() -> None:
         host = build.host(transport="local", root=str(tmp_path / "root"))
-        session = await open_local(host)
+        session = await open_local(host, Trip())
         lines = [line async for line in session.ask(Request("facts", RUN, node_order(host)))]
         await session.close()
 

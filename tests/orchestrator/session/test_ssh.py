@@ -26,6 +26,7 @@ from saturn_orchestrator.errors import (
 from saturn_orchestrator.events import Request
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.session.ssh import SshChannel
+from saturn_orchestrator.session.trip import Trip
 from saturn_orchestrator.topology.model import Host
 
 PYTHON36 = Path.home() / ".pyenv" / "versions" / "3.6.15" / "bin" / "python3.6"
@@ -490,7 +491,7 @@ class RecordingChannel:
 def test_a_channel_holds_the_peer_back_until_it_is_read():
     async def story() -> None:
         below = RecordingChannel()
-        channel = SshChannel()
+        channel = SshChannel(Trip())
         channel.connection_made(below)
 
         for _ in range(3):
@@ -504,7 +505,7 @@ def test_a_channel_holds_the_peer_back_until_it_is_read():
 
 def test_a_channel_keeps_only_the_end_of_standard_error():
     async def story() -> None:
-        channel = SshChannel()
+        channel = SshChannel(Trip())
 
         for _ in range(100):
             channel.data_received(b"noise " * 1000, asyncssh.EXTENDED_DATA_STDERR)
@@ -518,7 +519,7 @@ def test_a_channel_keeps_only_the_end_of_standard_error():
 
 def test_a_channel_gives_what_it_has_before_its_end():
     async def story() -> None:
-        channel = SshChannel()
+        channel = SshChannel(Trip())
         channel.data_received(b"one", None)
         channel.data_received(b"two", None)
         channel.connection_lost(ConnectionResetError("reset by peer"))

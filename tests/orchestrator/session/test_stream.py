@@ -20,6 +20,7 @@ from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.session import stream
 from saturn_orchestrator.session.payload import Payload
 from saturn_orchestrator.session.stream import Conversation, Framer
+from saturn_orchestrator.session.trip import Trip
 
 SHIPPED = Payload(b"zip bytes", "digest")
 ASKED = Request("facts", RUN, node_order(build.host()))
@@ -50,7 +51,7 @@ def struct(event: object) -> bytes:
 
 def answer(channel: MemoryChannel, *, asks: int = 1) -> list[list[Line]]:
     async def story() -> list[list[Line]]:
-        conversation = Conversation("alpha", channel, SHIPPED)
+        conversation = Conversation("alpha", channel, SHIPPED, Trip())
         return [[line async for line in conversation.ask(ASKED)] for _ in range(asks)]
 
     return asyncio.run(story())
@@ -173,7 +174,7 @@ def carried(channel: MemoryChannel, *bundles: bytes) -> list[bytes]:
     """What is written when one conversation asks with each of the bundles in turn."""
 
     async def story() -> list[bytes]:
-        conversation = Conversation("alpha", channel, SHIPPED)
+        conversation = Conversation("alpha", channel, SHIPPED, Trip())
         for bundle in bundles:
             assert [line async for line in conversation.ask(CARRYING, bundle)] == []
         return channel.written
@@ -277,7 +278,7 @@ def test_a_channel_that_ends_in_an_answer_is_a_lost_session_with_its_last_words(
 def test_tell_writes_a_request_without_waiting_for_an_answer():
     channel = MemoryChannel([])
 
-    Conversation("alpha", channel, SHIPPED).tell(ASKED)
+    Conversation("alpha", channel, SHIPPED, Trip()).tell(ASKED)
 
     assert channel.written == [events.encode(ASKED).encode() + b"\n"]
 
@@ -285,7 +286,7 @@ def test_tell_writes_a_request_without_waiting_for_an_answer():
 def test_close_hangs_up():
     channel = MemoryChannel([])
 
-    asyncio.run(Conversation("alpha", channel, SHIPPED).close())
+    asyncio.run(Conversation("alpha", channel, SHIPPED, Trip()).close())
 
     assert channel.is_closed
 
@@ -296,7 +297,7 @@ def test_only_an_answer_that_brings_a_file_may_be_longer_than_any_other(monkeypa
     channel = MemoryChannel([b"[SATURN] have\n", *[b"x" * 99 + b"\n"] * 20, b"[SATURN] end\n"])
 
     async def story() -> int:
-        conversation = Conversation("alpha", channel, SHIPPED)
+        conversation = Conversation("alpha", channel, SHIPPED, Trip())
         return len([line async for line in conversation.ask(replace(ASKED, verb=verb))])
 
     if is_cut:
