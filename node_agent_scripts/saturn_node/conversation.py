@@ -12,7 +12,8 @@ import shutil
 import signal
 import sys
 import time
-from typing import IO, Any, Callable, NamedTuple, Tuple
+from dataclasses import replace
+from typing import IO, Any, Callable, Mapping, NamedTuple, Tuple
 
 from . import (
     acknowledgement,
@@ -177,22 +178,42 @@ def _facts(request: Request, _reader: LineReader, executor: Executor) -> None:
 
 
 def _plan(request: Request, reader: LineReader, executor: Executor) -> None:
-    """Facts, and what a run would do. With a bundle all but the changes is known already, and only those are told."""
+    """Facts, and what a run would do; and the run itself, when a person said yes to it beforehand."""
     bundle = _supplied(request, reader, executor)
     known: dict[str, Any] = {}
     foreseen: dict[str, Any] = {}
-    if bundle:
+    if request.facts_known:
         foreseen = plan.made(request, bundle)
     else:
         known = facts.observed(request.node, executor.short, request.revision)
         if not known["problems"]:
-            foreseen = {**plan.made(request, bundle), "failing": _failing(request, known["lock"])}
+            foreseen = {**_guessed(request, bundle), "failing": _failing(request, known["lock"])}
+    begins = bool(request.begins and foreseen.get("is_foreseen") and known and not known["lock"])
     sink = _greet(request, executor)  # not earlier: what fails above is an answer of its own
     if known:
         sink.send(Facts, **known)
     if foreseen:
-        sink.send(Plan, **foreseen)
-    sink.send(Goodbye, outcome="success")
+        sink.send(Plan, **foreseen, begins=begins)
+    if begins:
+        _begin(_ordered(request, foreseen), reader, executor, bundle)
+    else:
+        sink.send(Goodbye, outcome="success")
+
+
+def _guessed(request: Request, bundle: str) -> dict[str, Any]:
+    """The plan, from a bundle that may build on what this node has not: then it is as if none had come."""
+    try:
+        return plan.made(request, bundle)
+    except NodeError as error:
+        if not bundle or error.code != "bundle_damaged":
+            raise
+        return plan.made(request, "")
+
+
+def _ordered(request: Request, foreseen: Mapping[str, Any]) -> Request:
+    """The order to run what was just planned."""
+    failing = () if request.resume else tuple(each.service for each in foreseen["failing"])
+    return replace(request, verb="run", begins=False, plan=foreseen["digest"], failing=failing)
 
 
 def _failing(request: Request, holder: LockFact | None) -> Tuple[Failing, ...]:
@@ -208,7 +229,16 @@ def _run(request: Request, reader: LineReader, executor: Executor) -> None:
     secrets = incoming.received(request, reader)
     if not is_begun(paths, request.run):
         _check_plan(request)
-        _writing(paths, lambda: _start(request, paths, executor, bundle, secrets))
+    _begin(request, reader, executor, bundle, secrets)
+
+
+def _begin(
+    request: Request, reader: LineReader, executor: Executor, bundle: str, secrets: incoming.Secrets | None = None
+) -> None:
+    """Start the run, unless that was done, and tell of it to its end."""
+    paths = Paths(request.node.root)
+    if not is_begun(paths, request.run):
+        _writing(paths, lambda: _start(request, paths, executor, bundle, secrets or {}))
     _tail(request, reader, paths)
 
 
@@ -226,13 +256,15 @@ def _check_plan(request: Request) -> None:
 
 
 def _supplied(request: Request, reader: LineReader, executor: Executor) -> str:
-    """The file with the bundle that came with this request, or came before in this conversation; "" for none.
+    """The file with the bundle that came with or in this request, or before in this conversation; "" for none.
 
     A node that is slow to receive says that it lives. Nothing lies below the root before a person said yes.
     """
     if not request.bundle:
         return ""
-    if request.bundle_size:
+    if request.thin:
+        executor.supplies[request.bundle] = supply.unpacked(request)
+    elif request.bundle_size:
         sink = _silent(request)
         executor.supplies[request.bundle] = supply.received(request, reader, lambda: sink.send(Heartbeat))
     found = executor.supplies.get(request.bundle)
@@ -267,7 +299,9 @@ def _start(request: Request, paths: Paths, executor: Executor, bundle: str, secr
     if bundle:
         shutil.copyfile(bundle, paths.run(request.run, "bundle"))
     incoming.keep(paths, request.run, secrets)
-    state.write_atomically(paths.run(request.run, "request.json"), wire.encode(request).encode(), 0o600)
+    state.write_atomically(
+        paths.run(request.run, "request.json"), wire.encode(replace(request, thin="")).encode(), 0o600
+    )
     start_worker(paths, program, request.run)
 
 

@@ -1,7 +1,8 @@
-"""A git bundle that comes with a request: the bytes after its line, kept in a file without a name and checked."""
+"""A git bundle that comes with a request, behind its line or in it: kept in a file without a name, and checked."""
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 import tempfile
@@ -43,11 +44,39 @@ def received(request: Request, reader: LineReader, say_alive: Callable[[], None]
         return file
     file.close()
     if is_full:
-        place = tempfile.gettempdir()
-        message = f"there is no room in {place} for the {request.bundle_size} bytes that SATURN sent"
-        raise NodeError("disk_full", message, f"df -h {place}")
+        raise _no_room(request.bundle_size)
+    raise _damaged(request)
+
+
+def unpacked(request: Request) -> IO[bytes]:
+    """The same for a bundle that came in the request itself.
+
+    Raises:
+        NodeError: bundle_damaged, or disk_full.
+    """
+    try:
+        data = base64.b64decode(request.thin, validate=True)
+    except ValueError as error:
+        raise _damaged(request) from error
+    if hashlib.sha256(data).hexdigest() != request.bundle:
+        raise _damaged(request)
+    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the conversation closes it
+    if _is_written(file, data):
+        return file
+    file.close()
+    raise _no_room(len(data))
+
+
+def _damaged(request: Request) -> NodeError:
     message = "what SATURN sent did not arrive whole"
-    raise NodeError("bundle_damaged", message, f"saturn deploy --hosts {request.node.host}")
+    return NodeError("bundle_damaged", message, f"saturn deploy --hosts {request.node.host}")
+
+
+def _no_room(size: int) -> NodeError:
+    place = tempfile.gettempdir()
+    return NodeError(
+        "disk_full", f"there is no room in {place} for the {size} bytes that SATURN sent", f"df -h {place}"
+    )
 
 
 def _is_written(file: IO[bytes], piece: bytes) -> bool:

@@ -135,8 +135,11 @@ class Request:
     who confirmed this run, and on which machine. attended: a person on the node itself did, and needs no line to it.
     plan: the digest of the plan that was confirmed; "" when nobody saw one (a person on the node).
     bundle: the sha256 of a git bundle with what the node lacks, "" for none; bundle_size: its bytes, which follow
-    the request's line at once, 0 when this conversation has them already. secrets_size: bytes of a JSON object that
-    follow behind those: service to name to value, what `.env` files shall hold; they are no part of the request.
+    the request's line at once, 0 when this conversation has them already. thin: the bundle itself in base64, when it is
+    small: then nothing follows. secrets_size: bytes of a JSON object that follow behind those: service to name to
+    value, what `.env` files shall hold; they are no part of the request.
+    facts_known: for `plan`: only the changes are told; a bundle that comes before that is a guess. begins: for `plan`:
+    a person said yes beforehand, so the run begins as soon as its plan was told, unless something stands against it.
     prune: remove services that are assigned no more. rollback: return what this run touched when it fails.
     restore: a deployment that this node remembers, by its run, whose images shall be used. prefetch: only fetch what a
     run would need; nothing that runs is touched. failing: services that were not well when the plan was made.
@@ -168,6 +171,9 @@ class Request:
     file: str = ""
     offset: int = 0
     secrets_size: int = 0
+    thin: str = ""
+    facts_known: bool = False
+    begins: bool = False
     protocol: int = PROTOCOL
 
     @property
@@ -740,7 +746,8 @@ class Plan:
 
     digest: over what the plan is based on (revision, last run, containers, local files) and what it wants; a run that
     was confirmed with it is refused once the basis moved. is_foreseen: False when the node lacks the revision, so that
-    `changes` cannot be told. failing: what is not well already. findings: what validate would say.
+    `changes` cannot be told. failing: what is not well already. findings: what validate would say. begins: the events
+    of the run itself follow.
     """
 
     seq: int
@@ -753,6 +760,7 @@ class Plan:
     changes: Tuple[ServiceChange, ...] = ()
     failing: Tuple[Failing, ...] = ()
     findings: Tuple[Judgement, ...] = ()
+    begins: bool = False
     type: Literal["plan"] = "plan"
 
 

@@ -37,6 +37,7 @@ class Deploy:
     about hosts that are away, None for nothing. confirmed: who said yes beforehand, for hosts that nobody is asked
     about now. is_return: each node tells by itself which revision it goes back to. link_patience_s: how long a line may
     stay away, 0 for ever. detach: leave the nodes as soon as they have taken the run. verb: as the person typed it.
+    known: the revision that a host had when it was last heard of, "" for no idea.
     """
 
     topology: Topology
@@ -53,6 +54,7 @@ class Deploy:
     link_patience_s: float = LINK_PATIENCE_S
     detach: bool = False
     verb: str = "deploy"
+    known: Callable[[str], str] = lambda _: ""
 
 
 Before = Callable[[RunState, Mapping[str, HostPlan]], Awaitable[None]]
@@ -99,23 +101,26 @@ async def deploy(order: Deploy, ports: Ports, propose: Propose = proposed) -> Ru
     source = await Source.of(order.topology, order.hosts, order.revisions)
     revision = "" if order.is_return else source.revision
     run = RunState.of(new_run_id(), revision, (host.name for host in order.hosts), now())
-    planner = Planner(source, run.run, order.controller, order.scope)
+    planner = Planner(source, run.run, order.controller, order.scope, order.known)
     folders = {host.name: [service.folder for service in host.services] for host in order.hosts}
 
     async def show_diff(plan: HostPlan) -> None:
         ports.show_text(await source.diff(plan, folders[plan.host]))
 
-    plans = Plans(propose(planner), show_diff, order.defer.proposing(planner) if order.defer else None)
+    defer = order.defer.proposing(planner) if order.defer else None
+    is_plain = propose is proposed and not (order.scope.deploys_nothing or order.detach)
+    plans = Plans(propose(planner), show_diff, defer, planner.order if is_plain else None)
     return await carry_out(order, ports, run, plans)
 
 
 @dataclass(frozen=True)
 class Plans:
-    """Where the plans of a run come from: see Ways.propose and Ways.defer. show_diff: what `[d]iff` shows."""
+    """Where the plans of a run come from: see Ways.propose, defer and order. show_diff: what `[d]iff` shows."""
 
     propose: Callable[[Host, Session], Awaitable[Proposal]]
     show_diff: ShowDiff
     defer: Callable[[Host], Awaitable[Deferral | None]] | None = None
+    order: Callable[[Host, Session, str], Awaitable[Proposal]] | None = None
 
 
 async def carry_out(order: Deploy, ports: Ports, run: RunState, plans: Plans) -> RunState:
@@ -135,6 +140,11 @@ async def carry_out(order: Deploy, ports: Ports, run: RunState, plans: Plans) ->
         by = await consent.of(plan)
         return order.confirmed.get(plan.host, by) if by else ""
 
+    def prior(host: Host) -> str:
+        """Nobody looks at the plan, nothing comes before the run, and SATURN brings it no secrets."""
+        is_awaited = ports.ask or together or threshold.place(host.name)[0] > 1
+        return "" if is_awaited or any(each.secrets for each in host.services) else by
+
     hosts = saturn_last(order.hosts)
     cut = batches([host.name for host in hosts], order.batches)
     gate = Gate(cut, allowance(order.max_failures, len(run.hosts)), ports.say)
@@ -149,6 +159,8 @@ async def carry_out(order: Deploy, ports: Ports, run: RunState, plans: Plans) ->
         defer=plans.defer,
         detach=order.detach,
         secrets=Vault(order.topology.folder).secrets,
+        order=plans.order,
+        prior=prior,
     )
     ended = await roll_out(run, hosts, ways, (*ports.sinks, gate), ports.stop)
     threshold.check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from saturn_orchestrator.app.vault import promise
@@ -18,7 +18,7 @@ from saturn_orchestrator.plan.way import way_warnings
 from saturn_orchestrator.repository import thin_bundle
 from saturn_orchestrator.rollout.host_run import Proposal
 from saturn_orchestrator.rollout.survey import gather_plan
-from saturn_orchestrator.session.base import Session
+from saturn_orchestrator.session.base import THIN_MAX, Session
 from saturn_orchestrator.tailnet.model import Path, Peer
 from saturn_orchestrator.tailnet.trouble import expiry_warning
 from saturn_orchestrator.topology.model import Host
@@ -38,6 +38,11 @@ class Scope:
     prefetch: bool = False
     backup: bool = False
     snapshot: str = ""
+
+    @property
+    def deploys_nothing(self) -> bool:
+        """Whether the nodes keep their revision and containers: see wire.Request."""
+        return self.prefetch or self.backup or bool(self.snapshot)
 
     def request(self, host: Host, run: str, controller: str) -> Request:
         """What a host is asked, but for the revision, the plan's digest and who confirmed it."""
@@ -61,12 +66,17 @@ class Scope:
 
 @dataclass
 class Planner:
-    """Proposes what a run would do. Bundles are made once for all nodes that lack the same."""
+    """Proposes what a run would do. Bundles are made once for all nodes that lack the same.
+
+    known: the revision that a host had when it was last heard of, "" for no idea: what it lacks then goes along with
+    the question.
+    """
 
     source: Source
     run: str
     controller: str
     scope: Scope
+    known: Callable[[str], str] = lambda _: ""
     _bundles: dict[tuple[str, tuple[str, ...]], asyncio.Task[bytes]] = field(default_factory=dict)
 
     async def propose(self, host: Host, session: Session) -> Proposal:
@@ -75,8 +85,18 @@ class Planner:
         Raises:
             SessionError: the node cannot be deployed to, or did not answer.
         """
-        request = replace(self.scope.request(host, self.run, self.controller), revision=self.source.revision_of(host))
-        return await self.proposal(host, session, request)
+        return await self.proposal(host, session, self._request(host))
+
+    async def order(self, host: Host, session: Session, by: str) -> Proposal:
+        """The same for a plan that `by` said yes to beforehand: unless something stands against it, the run begins.
+
+        Raises:
+            SessionError: as above; when the line broke or the node fell silent, the run may have begun.
+        """
+        return await self.proposal(host, session, replace(self._request(host), by=by, begins=True))
+
+    def _request(self, host: Host) -> Request:
+        return replace(self.scope.request(host, self.run, self.controller), revision=self.source.revision_of(host))
 
     async def proposal(self, host: Host, session: Session, request: Request) -> Proposal:
         """The same for a request that names its revision."""
@@ -85,7 +105,8 @@ class Planner:
         async def lacking(facts: Facts) -> bytes:
             return await self._lacking(host, request.revision, facts, notes)
 
-        facts, foreseen, bundle = await gather_plan(host, session, request, lacking)
+        told = await gather_plan(host, session, request, lacking, await self._guess(host, request.revision))
+        facts, foreseen, bundle = told.facts, told.plan, told.bundle
         for problem in facts.problems:
             raise ExecutorRefused(problem.message, code=problem.code, hint=problem.hint)
         wanted = await self.source.wanted(host, facts.revision, request.revision)
@@ -103,9 +124,9 @@ class Planner:
         digest = hashlib.sha256(bundle).hexdigest() if bundle else ""
         # What a resume finds failing is the doing of the run that it resumes.
         failing = tuple(each.service for each in foreseen.failing) if foreseen and not request.resume else ()
-        asked = replace(request, plan=plan.digest, bundle=digest, failing=failing)
+        asked = replace(request, plan=plan.digest, bundle=digest, failing=failing, begins=False)
         promised = _with_promises(plan, host, request)
-        return Proposal(_by_the_way(promised, host, session.peer, notes), asked, bundle)
+        return Proposal(_by_the_way(promised, host, session.peer, notes), asked, bundle, told.answer)
 
     async def _lacking(self, host: Host, revision: str, facts: Facts, notes: list[str]) -> bytes:
         """What the node lacks of the revision. Why SATURN cannot tell is noted: origin may still have it."""
@@ -116,6 +137,20 @@ class Planner:
         except RepositoryError as error:
             notes.append(f"SATURN cannot send what the node lacks: {error.message}; {error.hint}".rstrip("; "))
             return b""
+
+    async def _guess(self, host: Host, revision: str) -> bytes:
+        """What the node probably lacks; nothing when that is too much to be sent in vain."""
+        known = self.known(host.name)
+        repository = self.source.repository
+        if known in {"", revision} or host.git.source == "origin":
+            return b""
+        if not (await repository.knows(known) and await repository.knows(revision)):
+            return b""
+        try:
+            bundle = await self._bundle(revision, (known,))
+        except RepositoryError:  # told when it is known what the node really lacks
+            return b""
+        return bundle if len(bundle) <= THIN_MAX else b""
 
     async def _bundle(self, revision: str, tips: Sequence[str]) -> bytes:
         key = (revision, tuple(tips))

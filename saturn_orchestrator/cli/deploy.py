@@ -83,6 +83,8 @@ def command(
         raise UsageError(
             "--detach leaves nobody at the gate between batches", hint="add --batch 100%, or leave --detach out"
         )
+    memory = records()
+    known = memory.revisions()
     order = Deploy(
         topology,
         hosts,
@@ -92,8 +94,9 @@ def command(
         revisions(hosts, wish.revision),
         cut,
         topology.rollout.max_failures if max_failures is None else max_failures,
-        Defer(records(), expires_s) if defer_offline else None,
+        Defer(memory, expires_s) if defer_offline else None,
         link_patience_s=link_patience_s,
         detach=detach,
+        known=lambda host: known.get(host, ""),
     )
     return run_deploy(order, yes=yes, hooks=hooks, as_json=as_json, verbose=ctx.obj["verbose"])

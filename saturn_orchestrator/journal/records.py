@@ -56,6 +56,18 @@ class Records:
         found = self._asked(lambda database: tuple(database.execute(query, (host, with_prefetch))), nothing)
         return found[0] if found else ("", "")
 
+    def revisions(self) -> dict[str, str]:
+        """The revision that each host's newest run which checked one out left there."""
+        query = (
+            "SELECT host, (SELECT json_extract(body, '$.revision_after')"
+            " FROM hosts AS known JOIN events USING (run, host)"
+            " WHERE known.host = named.host AND type = 'checked_out' ORDER BY run DESC, seq DESC LIMIT 1)"
+            " FROM (SELECT DISTINCT host FROM hosts) AS named"
+        )
+        nothing: tuple[tuple[str, str | None], ...] = ()
+        found = self._asked(lambda database: tuple(database.execute(query)), nothing)
+        return {host: revision for host, revision in found if revision}
+
     def deferred(self, host: str) -> Deferred | None:
         """What waits for the host to be back; None when nothing does, or a newer order took its place.
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 
 from saturn_orchestrator import events
-from saturn_orchestrator.errors import ExecutorRefused, SaturnError, Unreachable
-from saturn_orchestrator.events import Request, now
+from saturn_orchestrator.errors import Denied, ExecutorRefused, HostKeyRejected, SaturnError, SessionError, Unreachable
+from saturn_orchestrator.events import Line, Request, now
 from saturn_orchestrator.plan.model import HostPlan
+from saturn_orchestrator.plan.order import node_order
+from saturn_orchestrator.rollout.begun import Begun
 from saturn_orchestrator.rollout.following import Following, Link
 from saturn_orchestrator.rollout.gate import Turns
 from saturn_orchestrator.rollout.outbox import Outbox
@@ -24,11 +26,15 @@ PLANS_MAX = 5
 
 @dataclass(frozen=True)
 class Proposal:
-    """A plan, and what is asked of the node once it is confirmed. bundle: what the node lacks, if SATURN sends it."""
+    """A plan, and what is asked of the node once it is confirmed.
+
+    bundle: what the node lacks, if SATURN sends it. answer: what the node says of the run, when that has begun already.
+    """
 
     plan: HostPlan
     request: Request
     bundle: bytes = b""
+    answer: AsyncIterator[Line] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,8 @@ class Deferral:
 class Ways:
     """What a host run needs of the world.
 
-    propose: what would be done to a host; it may ask the node. consent: who confirmed the plan, "" when it was
+    propose: what would be done to a host; it may ask the node. order: the same, and the run at once, for hosts that
+    somebody said yes to beforehand; `prior` says who, "" for nobody. consent: who confirmed the plan, "" when it was
     declined; it may take its time. settled: told the host's name once it will not ask for consent any more. turns: when
     a host may start, None for at once. defer: what is proposed for a host that is away, None for nothing. slots: how
     many hosts may be worked on at once; not held while a person thinks. detach: leave the nodes as soon as they have
@@ -71,6 +78,8 @@ class Ways:
     defer: Callable[[Host], Awaitable[Deferral | None]] | None = None
     detach: bool = False
     secrets: Callable[[Host, Request], Awaitable[bytes]] | None = None
+    order: Callable[[Host, Session, str], Awaitable[Proposal]] | None = None
+    prior: Callable[[Host], str] = lambda _: ""
 
 
 class HostRun:
@@ -86,6 +95,7 @@ class HostRun:
         self._following: Following | None = None
         self._is_begun = False
         self._is_stopping = False
+        self._ordered_by = ""
 
     async def walk(self) -> None:
         """Take the host to a final event, or leave it running on the node when this task is cancelled."""
@@ -97,12 +107,15 @@ class HostRun:
                 await self._walk()
         except asyncio.CancelledError:
             if not self._following:
-                self._post(events.HostCancelled(now()))
+                self._let_go()
             raise
         except Unreachable as error:
             self._post(events.HostUnreachable(now(), error.code, error.message, error.hint))
         except SaturnError as error:
-            self._post(events.HostFailed(now(), error.code, _said(error), error.hint))
+            if self._ordered_by:
+                self._leave(error.code, _said(error))
+            else:
+                self._post(events.HostFailed(now(), error.code, _said(error), error.hint))
         except Exception as error:  # noqa: BLE001 - a defect of ours on one host must not cost the others their run
             self._ways.link.trace(traceback.format_exc())
             self._fail(f"a defect in saturn: {type(error).__name__}: {error}")
@@ -118,7 +131,7 @@ class HostRun:
         self._is_stopping = True
         if self._following:
             self._following.stop()
-        elif self._is_begun:
+        elif self._is_begun and not self._ordered_by:
             task.cancel()
 
     async def _walk(self) -> None:
@@ -143,15 +156,13 @@ class HostRun:
         """Plan, ask, and run; whether the node did not begin, because the plan was not true any more."""
         assert self._session
         async with self._ways.slots:
-            proposal = await self._ways.propose(self._host, self._session)
-        plan = proposal.plan
-        self._post(
-            events.HostPlanned(
-                now(), plan.revision_before, plan.revision_after, plan.digest, plan.task,
-                tuple(change.words for change in plan.changes),
-            )
-        )  # fmt: skip
-        by = await self._ways.consent(plan)
+            proposal = await self._proposal(self._session)
+            if proposal is None:
+                return False
+            if proposal.answer:
+                by = await self._consent(proposal)
+                return await self._is_found_stale(proposal, by, Begun(self._session, proposal.answer))
+        by = await self._consent(proposal)
         if not by:
             self._post(events.HostDeclined(now()))
             return False
@@ -159,15 +170,43 @@ class HostRun:
             return False
         async with self._ways.slots:
             secrets = await self._ways.secrets(self._host, proposal.request) if self._ways.secrets else b""
-            self._post(events.HostConfirmed(now(), by, plan.digest, proposal.request.deploys_nothing))
-            request = replace(proposal.request, by=by)
-            following = Following(
-                self._host, request, self._ways.link, self._outbox, self._session, proposal.bundle, secrets
+            return await self._is_found_stale(proposal, by, self._session, secrets)
+
+    async def _proposal(self, session: Session) -> Proposal | None:
+        """What shall be done; None when it was done without a plan to see, because the line broke before that came."""
+        prior = self._ways.prior(self._host)
+        if not (prior and self._ways.order):
+            return await self._ways.propose(self._host, session)
+        self._ordered_by = prior
+        try:
+            proposal = await self._ways.order(self._host, session, prior)
+        except (ExecutorRefused, Denied, HostKeyRejected):
+            self._ordered_by = ""  # it said no
+            raise
+        except SessionError as error:
+            await self._follow_unseen(error)
+            return None
+        self._ordered_by = prior if proposal.answer else ""
+        return proposal
+
+    async def _consent(self, proposal: Proposal) -> str:
+        plan = proposal.plan
+        self._post(
+            events.HostPlanned(
+                now(), plan.revision_before, plan.revision_after, plan.digest, plan.task,
+                tuple(change.words for change in plan.changes),
             )
-            self._following = following
-            if self._is_stopping:
-                following.stop()
-            await following.to_the_end(detach=self._ways.detach, at_stake=plan.at_stake)
+        )  # fmt: skip
+        return await self._ways.consent(plan)
+
+    async def _is_found_stale(self, proposal: Proposal, by: str, session: Session, secrets: bytes = b"") -> bool:
+        """Run; whether the node did not begin, because the plan was not true any more."""
+        plan, asked = proposal.plan, proposal.request
+        self._post(events.HostConfirmed(now(), by, plan.digest, asked.deploys_nothing))
+        following = Following(
+            self._host, replace(asked, by=by), self._ways.link, self._outbox, session, proposal.bundle, secrets
+        )
+        await self._follow(following, plan.at_stake)
         if not following.stale:
             return False
         self._session, self._following = following.session, None
@@ -175,6 +214,35 @@ class HostRun:
         if self._is_stopping:  # whoever stopped the run is not asked again
             self._post(events.HostCancelled(now()))
         return not self._is_stopping
+
+    async def _follow(self, following: Following, at_stake: Collection[str] = ()) -> None:
+        self._following, self._ordered_by = following, ""
+        if self._is_stopping:
+            following.stop()
+        await following.to_the_end(detach=self._ways.detach, at_stake=at_stake)
+
+    async def _follow_unseen(self, lost: SessionError) -> None:
+        """The order left, and the line broke before an answer came: whether the run has begun, the node must tell."""
+        self._post(events.HostAttached(now(), self._ordered_by))
+        self._ways.link.trace(f"{self._host.name}: {lost.message}")
+        if self._session:
+            await self._session.close()
+            self._session = None
+        asked = Request("follow", self._outbox.run, node_order(self._host), by=self._ordered_by)
+        await self._follow(Following(self._host, asked, self._ways.link, self._outbox, None))
+
+    def _let_go(self) -> None:
+        """Nobody watches the host any more."""
+        if self._ordered_by:
+            self._leave("interrupted", "this terminal left")
+        else:
+            self._post(events.HostCancelled(now()))
+
+    def _leave(self, code: str, message: str) -> None:
+        """The order was given, and its run goes on by itself."""
+        self._post(events.HostAttached(now(), self._ordered_by))
+        hint = f"saturn attach --hosts {self._host.name}"
+        self._post(events.HostLeft(now(), code, message, hint))
 
     async def _is_my_turn(self) -> bool:
         """Wait for the host's batch; whether it may start."""
@@ -200,6 +268,8 @@ class HostRun:
     def _fail(self, message: str) -> None:
         if self._following:
             self._following.leave("internal_error", message)
+        elif self._ordered_by:
+            self._leave("internal_error", message)
         else:
             hint = f"saturn doctor --hosts {self._host.name}   # then again with --verbose; report what it shows"
             self._post(events.HostFailed(now(), "internal_error", message, hint))

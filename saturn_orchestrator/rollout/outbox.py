@@ -45,13 +45,13 @@ class Outbox:
     def __init__(self, mail: Mail, run: str, host: str) -> None:
         """Nothing is posted yet."""
         self._mail = mail
-        self._run = run
+        self.run = run
         self._host = host
         self._unnoted = 0
 
     def post(self, event: Event) -> None:
         """Post an event of saturn's own; there are few of them."""
-        self._mail.put_nowait(Posted(self._run, self._host, event))
+        self._mail.put_nowait(Posted(self.run, self._host, event))
 
     async def forward(self, event: Event) -> None:
         """Post a node's event, and wait when too many of them were not noted yet."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from secrets import token_hex
+from typing import NamedTuple
 
 from tenacity import (
     AsyncRetrying,
@@ -20,7 +21,7 @@ from tenacity import (
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost, Unreachable
-from saturn_orchestrator.events import Facts, Plan, Request
+from saturn_orchestrator.events import Facts, Line, Plan, Request
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.session.base import OpenSession, Session, Tell, nobody, patient
 from saturn_orchestrator.topology.model import Host
@@ -87,32 +88,51 @@ async def gather_facts(host: Host, session: Session) -> Facts:
     Raises:
         SessionError: the executor refused, fell silent, or the line broke.
     """
-    facts, _ = await _asked(host, session, Request(verb="facts", run=new_run_id(), node=node_order(host)))
-    return _present(host, facts)
+    told = await _asked(host, session, Request(verb="facts", run=new_run_id(), node=node_order(host)))
+    return _present(host, told.facts)
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What a node said of itself and of a run.
+
+    plan: None when the facts tell of a problem that keeps the node from being deployed to. bundle: what it got, and
+    needs. answer: what it goes on to say, when the run has begun with its plan.
+    """
+
+    facts: Facts
+    plan: Plan | None
+    bundle: bytes = b""
+    answer: AsyncIterator[Line] | None = None
 
 
 async def gather_plan(
-    host: Host, session: Session, request: Request, make_bundle: Callable[[Facts], Awaitable[bytes]]
-) -> tuple[Facts, Plan | None, bytes]:
-    """What is true on the node, what a run would do to it, and the bundle that it got for that. Changes nothing there.
+    host: Host, session: Session, request: Request, make_bundle: Callable[[Facts], Awaitable[bytes]], guess: bytes = b""
+) -> Foreseen:
+    """What is true on the node and what a run would do to it. Changes nothing there, unless the request begins.
 
     request: the run that is planned. make_bundle: what the node lacks of the wanted revision, b"" when SATURN sends
-    nothing. The plan is None when the facts tell of a problem that keeps the node from being deployed to.
+    nothing. guess: what it probably lacks; without it, or when it was wrong, the node is asked twice.
 
     Raises:
         SessionError: the executor refused, fell silent, or the line broke.
     """
-    asked = replace(request, verb="plan", run=new_run_id())
-    found, plan = await _asked(host, session, asked)
-    facts = _present(host, found)
-    if plan is None or plan.is_foreseen:
-        return facts, plan, b""
+    asked = replace(request, verb="plan", run=request.run if request.begins else new_run_id(), bundle=_digest(guess))
+    told = await _asked(host, session, asked, guess)
+    facts = _present(host, told.facts)
+    if told.plan is None or told.plan.is_foreseen:
+        return Foreseen(facts, told.plan, b"" if facts.has_revision else guess, told.answer)
     bundle = await make_bundle(facts)
-    if bundle:
-        digest = hashlib.sha256(bundle).hexdigest()
-        _, foreseen = await _asked(host, session, replace(asked, run=new_run_id(), bundle=digest), bundle)
-        plan = replace(foreseen, failing=plan.failing) if foreseen else plan
-    return facts, plan, bundle
+    if not bundle:
+        return Foreseen(facts, told.plan)
+    again = replace(asked, run=new_run_id(), bundle=_digest(bundle), facts_known=True, begins=False)
+    foreseen = (await _asked(host, session, again, bundle)).plan
+    return Foreseen(facts, replace(foreseen, failing=told.plan.failing) if foreseen else told.plan, bundle)
+
+
+def _digest(bundle: bytes) -> str:
+    """How a bundle is called in a request."""
+    return hashlib.sha256(bundle).hexdigest() if bundle else ""
 
 
 def _present(host: Host, facts: Facts | None) -> Facts:
@@ -121,20 +141,29 @@ def _present(host: Host, facts: Facts | None) -> Facts:
     return facts
 
 
-async def _asked(
-    host: Host, session: Session, request: Request, bundle: bytes = b""
-) -> tuple[Facts | None, Plan | None]:
-    """The facts and the plan in an answer. Its patience begins again with every sign of life."""
+class _Told(NamedTuple):
+    """What stood in an answer. answer: the rest of it, when it goes on with a run."""
+
+    facts: Facts | None = None
+    plan: Plan | None = None
+    answer: AsyncIterator[Line] | None = None
+
+
+async def _asked(host: Host, session: Session, request: Request, bundle: bytes = b"") -> _Told:
+    """What is told in an answer. Its patience begins again with every sign of life."""
     facts: Facts | None = None
     plan: Plan | None = None
     loop = asyncio.get_running_loop()
+    answer = session.ask(request, bundle)
     try:
         async with asyncio.timeout(FACTS_PATIENCE_S) as patience:
-            async for line in session.ask(request, bundle):
+            async for line in answer:
                 if isinstance(line, events.Facts):
                     facts = line
                 elif isinstance(line, events.Plan):
                     plan = line
+                    if plan.begins and request.begins:
+                        return _Told(facts, plan, answer)
                 elif isinstance(line, events.Heartbeat) and bundle:
                     patience.reschedule(loop.time() + FACTS_PATIENCE_S)
                 elif isinstance(line, events.Refused):
@@ -144,4 +173,4 @@ async def _asked(
             f"{host.name} gave no facts within {FACTS_PATIENCE_S} s", code="facts_timeout",
             hint="is its docker hanging? log in and try: docker ps",
         ) from error  # fmt: skip
-    return facts, plan
+    return _Told(facts, plan)

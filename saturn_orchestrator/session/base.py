@@ -39,6 +39,10 @@ class Sighting(Protocol):
         """As it was last seen."""
 
 
+THIN_MAX = 12 * 1024
+"""Bytes of a bundle that goes along with the first request: what leaves together has a limit (see ssh/flight.py)."""
+
+
 class Session(Protocol):
     """A conversation with the executor of one host."""
 
@@ -49,7 +53,8 @@ class Session(Protocol):
     def ask(self, request: Request, bundle: bytes = b"", secrets: bytes = b"") -> AsyncIterator[Line]:
         """Send a request and yield what the executor answers, until the answer's end.
 
-        bundle: a git bundle for the node, known by its sha256 in `request.bundle`; a conversation carries it once.
+        bundle: a git bundle for the node, known by its sha256 in `request.bundle`; a conversation carries it once. A
+        small one costs no round trip of its own when it goes with the first request.
         secrets: what the `.env` files there shall hold; no part of the request, so that nothing keeps them with it.
 
         Raises:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost
 from saturn_orchestrator.events import Line, Malformed, Request
-from saturn_orchestrator.session.base import Channel, Sighting
+from saturn_orchestrator.session.base import THIN_MAX, Channel, Sighting
 from saturn_orchestrator.session.payload import MARK, PAYLOAD_FOLLOWS, Payload, refusal
 from saturn_orchestrator.session.trip import Trip
 from saturn_orchestrator.tailnet.model import Peer
@@ -71,7 +72,8 @@ class Conversation:
         carried = b"" if request.bundle in self._carried else bundle
         if carried:
             self._carried.add(request.bundle)
-        self.tell(replace(request, bundle_size=len(carried), secrets_size=len(secrets)))
+        thin, carried = _split(carried, goes_along=not self._is_started)
+        self.tell(replace(request, thin=thin, bundle_size=len(carried), secrets_size=len(secrets)))
         if carried or secrets:
             self._supply(carried + secrets)
         heard = 0
@@ -135,6 +137,16 @@ class Conversation:
             code="executor_failed",
             hint="log in by hand and run: python3 --version",
         )
+
+
+def _split(bundle: bytes, *, goes_along: bool) -> tuple[str, bytes]:
+    """The bundle as part of a request, or as what follows it.
+
+    goes_along: the executor has not begun, and takes nothing that follows yet: to wait for it costs a round trip.
+    """
+    if goes_along and len(bundle) <= THIN_MAX:
+        return base64.b64encode(bundle).decode("ascii"), b""
+    return "", bundle
 
 
 def _belonging(line: Line, host: str, run: str) -> Line:
