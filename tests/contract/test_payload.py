@@ -213,7 +213,7 @@ NO_DOCKER = events.NodeOrder("alpha", "/nowhere", "/nowhere/repo", "", "main", (
 def test_a_bundle_close_behind_the_payload_reaches_the_executor_as_it_was_sent(tmp_path, damage, code):
     bundle = bytes(range(256)) * 1000 + b"\n\n" + shipping.PAYLOAD_FOLLOWS + b"\n"
     digest = hashlib.sha256(bundle + damage).hexdigest()
-    plan = events.Request("plan", "p", NO_DOCKER, "a" * 40, bundle=digest, bundle_size=len(bundle))
+    plan = events.Request("plan", "p", NO_DOCKER, "a" * 40, bundle=digest, bundle_size=len(bundle), facts_known=True)
     shipment = shipping.PAYLOAD_FOLLOWS + payload().data
     facts = events.Request("facts", "f", NO_DOCKER)
     told = events.encode(plan).encode() + b"\n" + shipment + bundle + events.encode(facts).encode() + b"\n"

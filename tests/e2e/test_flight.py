@@ -87,6 +87,34 @@ def test_a_deploy_on_a_warm_node_takes_four_whatever_it_brings(world: World, ser
     assert line.round_trips + DIALLING == 4, line.words
 
 
+def test_what_stands_between_plan_and_run_costs_one_more(world: World) -> None:
+    """A hook, as the answer of a person would: the order waits for it."""
+    world.saturn.run("deploy", "--hosts", "solaria", "--yes")
+    hook = world.homelab.folder / "hooks" / "pre-deploy"
+    hook.parent.mkdir()
+    hook.write_text("#!/bin/sh\n")
+    hook.chmod(0o755)
+    world.homelab.write_service("llm", {"llm": checked()})
+    world.push("another llm")
+
+    said, line = through(world, "solaria", 22, "deploy", "--hosts", "solaria", "--yes", "--json")
+
+    assert said.hosts["solaria"]["status"] == "changed", said.err
+    assert line.round_trips + DIALLING == 5, line.words
+
+
+def test_a_node_that_lost_what_the_guess_builds_on_is_asked_twice_and_then_ordered(world: World) -> None:
+    world.saturn.run("deploy", "--hosts", "solaria", "--yes")
+    world.fleet.host("solaria").exec("rm", "-rf", "/opt/homelab/repo", user="root")
+    world.homelab.write_service("llm", {"llm": checked()})
+    world.push("another llm")
+
+    said, line = through(world, "solaria", 22, "deploy", "--hosts", "solaria", "--yes", "--json")
+
+    assert said.hosts["solaria"]["status"] == "changed", said.err
+    assert line.round_trips + DIALLING == 6, line.words
+
+
 def test_dropbear_is_asked_for_one_thing_after_another(world: World) -> None:
     world.saturn.run("deploy", "--hosts", "solaria", "--yes")
 

@@ -1,5 +1,6 @@
 """What SATURN sends: a bundle behind the request, and commits from it when origin has none."""
 
+import base64
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -125,7 +126,7 @@ def test_a_shallow_checkout_takes_a_thin_bundle(tmp_path):
     second = node.commit_services("web", image="app:3")
     data = node.bundle(second, first)
     node.lose_origin()
-    [change] = node.ask(carrying(node.request("plan", "p", second), data), data)[1]["changes"]
+    [change] = node.ask(carrying(node.request("plan", "p", second), data), data)[2]["changes"]
     events = sent(node, second, data)
     assert (change["action"], reached(events), head(node)) == ("recreate", ("saturn", False), second)
     assert node.git("rev-parse", "--is-shallow-repository", folder=node.checkout) == "true"
@@ -162,8 +163,79 @@ def test_a_bundle_that_builds_on_a_commit_the_node_lacks_fails_the_plan(tmp_path
     node, _, second = deployed(tmp_path)
     third = node.commit_services("web", image="app:3")
     data = node.bundle(third, second)
-    events = node.ask(carrying(node.request("plan", "p", third), data), data)
-    assert kinds(events) == ["hello", "refused bundle_damaged", "goodbye refused"]
+    request = carrying(node.request("plan", "p", third, facts_known=True), data)
+    assert kinds(node.ask(request, data)) == ["hello", "refused bundle_damaged", "goodbye refused"]
+
+
+def test_one_that_was_sent_on_a_guess_is_as_if_it_had_not_come(tmp_path):
+    node, _, second = deployed(tmp_path)
+    third = node.commit_services("web", image="app:3")
+    _, facts, plan, goodbye = node.ask(thin(node.request("plan", "p", third), node.bundle(third, second)))
+    assert (facts["type"], plan["is_foreseen"], goodbye["outcome"]) == ("facts", False, "success")
+
+
+def test_a_bundle_in_the_request_serves_the_plan_and_the_run(tmp_path):
+    node, first, second = deployed(tmp_path)
+    request = thin(node.request("plan", "p", second), node.bundle(second, first))
+    node.lose_origin()
+    events = node.ask(request, replace(request, verb="run", run="r2", thin=""))
+    assert (events[2]["is_foreseen"], reached(events), head(node)) == (True, ("saturn", False), second)
+
+
+@pytest.mark.parametrize("text", ["no base64!", "AAAA"])
+def test_a_bundle_in_the_request_that_is_another_is_refused(tmp_path, text):
+    node, first, second = deployed(tmp_path)
+    request = replace(thin(node.request("plan", "p", second), node.bundle(second, first)), thin=text)
+    assert kinds(node.ask(request)) == ["hello", "refused bundle_damaged", "goodbye refused"]
+
+
+def thin(request, data):
+    """The request with the bundle in it."""
+    return replace(carrying(request, data), bundle_size=0, thin=base64.b64encode(data).decode())
+
+
+def test_what_was_said_yes_to_beforehand_begins_with_its_plan(tmp_path):
+    node, first, second = deployed(tmp_path)
+    request = thin(node.request("plan", "r2", second, begins=True), node.bundle(second, first))
+    node.lose_origin()
+    events = node.ask(request)
+    beginning = [("hello", 1), ("facts", 2), ("plan", 3), ("hello", 1)]
+    assert [(each["type"], each["seq"]) for each in events[:4]] == beginning
+    assert (events[2]["begins"], reached(events), kinds(events)[-1]) == (True, ("saturn", False), "goodbye success")
+    assert head(node) == second
+    with open(node.path("root/state/deploy/runs/r2/request.json")) as file:
+        ordered = wire.decode_request(file.read())
+    assert (ordered.verb, ordered.plan, ordered.thin, ordered.begins) == ("run", events[2]["digest"], "", False)
+
+
+def test_a_run_that_has_begun_with_its_plan_is_followed_like_any_other(tmp_path):
+    node, first, second = deployed(tmp_path)
+    node.ask(thin(node.request("plan", "r2", second, begins=True), node.bundle(second, first)))
+    told = node.ask(node.request("follow", "r2", second))
+    assert (told[0]["seq"], kinds(told)[-1]) == (1, "goodbye success")
+
+
+def test_what_is_not_foreseen_does_not_begin(tmp_path):
+    node, _, second = deployed(tmp_path)
+    third = node.commit_services("web", image="app:3")
+    events = node.ask(thin(node.request("plan", "r2", third, begins=True), node.bundle(third, second)))
+    assert (events[2]["is_foreseen"], events[2]["begins"], kinds(events)[-1]) == (False, False, "goodbye success")
+    assert not os.path.exists(node.path("root/state/deploy/runs/r2"))
+
+
+def test_nothing_begins_while_another_run_is_at_work(tmp_path):
+    node, _, second = deployed(tmp_path)
+    node.control(sleep={"up": 3})
+    with node.start() as process:
+        process.stdin.write(line_of(node.request("run", "r2", second)))
+        process.stdin.flush()
+        until(lambda: "service_started deploy web" in kinds(node.events("r2")), "deploy")
+        events = node.ask(node.request("plan", "r3", second, begins=True))
+        process.stdin.close()
+        process.stdout.read()
+    assert (events[1]["lock"]["run"], events[2]["is_foreseen"], events[2]["begins"]) == ("r2", True, False)
+    assert not os.path.exists(node.path("root/state/deploy/runs/r3"))
+    until(lambda: kinds(node.events("r2"))[-1:] == ["goodbye success"], "the worker's goodbye")
 
 
 def test_a_bundle_that_changed_on_its_way_is_refused_and_the_conversation_goes_on(tmp_path):
@@ -196,7 +268,7 @@ def test_a_bundle_may_come_in_pieces(tmp_path):
         for piece in (line_of(told), data[:10], data[10:11], data[11:]):
             process.stdin.write(piece)
             process.stdin.flush()
-        assert kinds(answer(process.stdout)) == ["hello", "plan", "goodbye success"]
+        assert kinds(answer(process.stdout)) == ["hello", "facts complete", "plan", "goodbye success"]
         process.stdin.close()
 
 

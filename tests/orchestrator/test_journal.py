@@ -334,6 +334,28 @@ def test_a_run_in_a_list_tells_who_and_how_it_ended(tmp_path):
     assert Records(file, never).runs(5, ["beta"]) == ()
 
 
+def test_a_journal_knows_the_revision_that_a_host_was_left_at(tmp_path):
+    file = tmp_path / "journal.db"
+    assert Records(file, never).revisions() == {}
+
+    def moved_to(revision: str, run: str, *hosts: str) -> None:
+        told = [own_event(events.SessionOpening), own_event(events.HostPlanned), own_event(events.HostConfirmed)]
+        told += [
+            node_event(events.Hello, 1, run=run),
+            node_event(events.StageStarted, 2, run=run, stage="prepare"),
+            node_event(events.CheckedOut, 3, run=run, stage="prepare", revision_after="f" * 40),
+            node_event(events.CheckedOut, 4, run=run, stage="rollback", revision_after=revision),
+        ]
+        begun = replace(run_state(*hosts), run=run)
+        journalled(file, begun, [(host, event) for event in told for host in hosts])
+
+    moved_to("a" * 40, "20261101T000000Z-0001", "alpha", "beta")
+    moved_to("b" * 40, "20261102T000000Z-0002", "alpha")
+    journalled(file, run_state("alpha", "gamma"), [("alpha", own_event(events.SessionOpening))])
+
+    assert Records(file, never).revisions() == {"alpha": "b" * 40, "beta": "a" * 40}
+
+
 def test_an_older_process_does_not_take_back_an_end(tmp_path):
     file = tmp_path / "journal.db"
     told = [event for _, event in story("alpha")]

@@ -38,10 +38,13 @@ async def relay(port: int, delay_s: float = 0.05, host: str = "127.0.0.1") -> As
 
     async def serve(client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         server, forth = await asyncio.open_connection(host, port)
+
+        async def answer() -> None:
+            await asyncio.sleep(delay_s)  # a server hears of a connection when the client's first bytes may arrive, too
+            await _carry(server, back, "server", line, delay_s)
+
         try:
-            await asyncio.gather(
-                _carry(client, forth, "client", line, delay_s), _carry(server, back, "server", line, delay_s)
-            )
+            await asyncio.gather(_carry(client, forth, "client", line, delay_s), answer())
         except OSError:
             pass  # one side hung up
         finally:

@@ -14,7 +14,7 @@ from support.repository import GitFolder
 from saturn_orchestrator import events
 from saturn_orchestrator.app.consent import Answer
 from saturn_orchestrator.app.deploy import Deploy, Ports, Propose, deploy, proposed
-from saturn_orchestrator.app.planning import Planner
+from saturn_orchestrator.app.planning import Planner, Scope
 from saturn_orchestrator.errors import Interrupted, RepositoryError, Unreachable
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.rollout.host_run import Proposal
@@ -197,3 +197,42 @@ def test_a_stop_before_any_host_was_asked_dials_nobody(tmp_path):
         desk.deploy(tmp_path, "alpha")
 
     assert desk.door.opened == []
+
+
+# --- who is ordered with the question ---------------------------------------------------------------------------------
+
+
+def begun(host: str) -> FakeSession:
+    """A node that begins when it is asked to, and is asked to run when it is not."""
+    return FakeSession([facts(host), node_plan(host, begins=True), *story_of(host)], story_of(host))
+
+
+def is_ordered_at_once(session: FakeSession) -> bool:
+    return [(each.verb, each.begins) for each in session.asked] == [("plan", True)]
+
+
+def test_with_yes_a_host_is_ordered_with_the_question(tmp_path):
+    GitFolder(tmp_path).commit("first", **{"services/web/compose.yaml": "one"})
+    alpha = begun("alpha")
+    desk = Desk(FakeDoor(alpha=[alpha]))
+
+    run = desk.deploy(tmp_path, "alpha")
+
+    assert (run.hosts["alpha"].status, run.hosts["alpha"].by) == (Status.UNCHANGED, "ada@saturn")
+    assert (is_ordered_at_once(alpha), desk.shown) == (True, ["alpha"])
+
+
+def test_who_is_asked_or_waits_or_is_left_is_not(tmp_path):
+    GitFolder(tmp_path).commit("first", **{"services/web/compose.yaml": "one"})
+
+    def ordered(desk: Desk, *names: str, **fields: object) -> list[bool]:
+        nodes = {name: begun(name) for name in names}
+        desk.door = FakeDoor(**{name: [each] for name, each in nodes.items()})
+        desk.deploy(tmp_path, *names, **fields)
+        return [is_ordered_at_once(each) for each in nodes.values()]
+
+    assert ordered(Desk(FakeDoor(), alpha=Answer.YES), "alpha") == [False]
+    assert ordered(Desk(FakeDoor()), "alpha", "beta", batches=("1", "100%")) == [True, False]
+    assert ordered(Desk(FakeDoor()), "alpha", detach=True) == [False]
+    assert ordered(Desk(FakeDoor()), "alpha", scope=Scope(prefetch=True)) == [False]
+    assert ordered(Desk(FakeDoor()), "alpha", propose=lambda planner: planner.propose) == [False]

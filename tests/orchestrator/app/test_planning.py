@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from saturn_orchestrator.events import ImageChange, Request, ServiceChange
 from saturn_orchestrator.plan.model import Action, Change
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.host_run import Proposal
+from saturn_orchestrator.session.base import THIN_MAX
 from saturn_orchestrator.tailnet.model import Path as Way
 from saturn_orchestrator.topology.model import Git, Host
 
@@ -242,3 +244,109 @@ def test_a_run_that_was_named_gives_its_images_back(tmp_path):
     proposal = asyncio.run(story())
 
     assert (proposal.plan.restores, proposal.plan.revision_after, proposal.request.restore) == ("r7", first, "r7")
+
+
+# --- what goes along with the question --------------------------------------------------------------------------------
+
+
+def guessing(folder: Path, session: FakeSession, known: str, host: Host | None = None, by: str = "") -> Proposal:
+    async def story() -> Proposal:
+        each = host or build.host()
+        planner = replace(await planner_of(folder, each), known=lambda _: known)
+        return await (planner.order(each, session, by) if by else planner.propose(each, session))
+
+    return asyncio.run(story())
+
+
+def test_what_a_node_lacked_when_it_was_last_heard_of_goes_along(tmp_path):
+    first, _ = made(tmp_path)
+    session = FakeSession([facts(revision=first, tips=(first,)), FORESEEN])
+
+    proposal = guessing(tmp_path, session, first)
+
+    digest = hashlib.sha256(proposal.bundle).hexdigest()
+    assert (session.carried, proposal.bundle[:15]) == ([proposal.bundle], b"# v2 git bundle")
+    assert [(request.verb, request.bundle, request.facts_known) for request in session.asked] == [
+        ("plan", digest, False)
+    ]
+    assert (proposal.request.bundle, proposal.plan.sent) == (digest, len(proposal.bundle))
+
+
+def test_a_node_that_has_it_all_the_same_needs_no_bundle(tmp_path):
+    first, _ = made(tmp_path)
+
+    proposal = guessing(tmp_path, FakeSession([facts(revision=first, has_revision=True), FORESEEN]), first)
+
+    assert (proposal.bundle, proposal.request.bundle, proposal.plan.sent) == (b"", "", 0)
+
+
+def test_after_a_wrong_guess_it_is_asked_again(tmp_path):
+    git = GitFolder(tmp_path)
+    older, first = git.commit("older"), git.commit("first")
+    git.commit("second")
+    session = FakeSession([facts(revision=older, tips=(older,)), BLIND], [FORESEEN])
+
+    proposal = guessing(tmp_path, session, first)
+
+    assert [len(each) > 0 for each in session.carried] == [True, True]
+    assert session.carried[0] != session.carried[1] == proposal.bundle
+    assert [(request.facts_known, request.begins) for request in session.asked] == [(False, False), (True, False)]
+    assert proposal.request.bundle == session.asked[1].bundle
+
+
+@pytest.mark.parametrize("known", ["", "f" * 40, "wanted"])
+def test_nothing_is_guessed_of_a_node_that_is_unknown_or_was_there_already(tmp_path, known):
+    _, second = made(tmp_path)
+    session = FakeSession([facts(has_revision=True), FORESEEN])
+
+    guessing(tmp_path, session, second if known == "wanted" else known)
+
+    assert (session.carried, session.asked[0].bundle) == ([b""], "")
+
+
+def test_nothing_is_guessed_for_a_node_that_asks_origin_alone(tmp_path):
+    first, _ = made(tmp_path)
+    session = FakeSession([facts(revision=first), BLIND])
+
+    guessing(tmp_path, session, first, build.host(git=Git(url="u", source="origin")))
+
+    assert session.carried == [b""]
+
+
+def test_what_is_too_much_to_be_sent_in_vain_waits_until_it_is_asked_for(tmp_path):
+    git = GitFolder(tmp_path)
+    first = git.commit("first")
+    git.commit("second", **{"large.bin": "".join(f"{number * 7919:x}" for number in range(20_000))})
+    session = FakeSession([facts(revision=first, tips=(first,)), BLIND], [FORESEEN])
+
+    proposal = guessing(tmp_path, session, first)
+
+    assert (session.carried[0], len(proposal.bundle) > THIN_MAX) == (b"", True)
+
+
+def test_a_yes_that_was_said_beforehand_goes_along_and_its_run_is_told_in_the_same_answer(tmp_path):
+    made(tmp_path)
+    session = FakeSession([facts(has_revision=True), replace(FORESEEN, begins=True), node_event(events.Hello, 1)])
+
+    async def story() -> tuple[Proposal, list[str]]:
+        host = build.host()
+        proposal = await (await planner_of(tmp_path, host)).order(host, session, "ada@saturn")
+        return proposal, [line.type async for line in proposal.answer]
+
+    proposal, rest = asyncio.run(story())
+
+    asked = session.asked[0]
+    assert (asked.verb, asked.run, asked.begins, asked.by) == ("plan", RUN, True, "ada@saturn")
+    assert (proposal.request.verb, proposal.request.begins, proposal.request.plan, rest) == (
+        "run",
+        False,
+        "d1",
+        ["hello"],
+    )
+
+
+def test_a_node_that_begins_unasked_is_not_believed(tmp_path):
+    made(tmp_path)
+    session = FakeSession([facts(has_revision=True), replace(FORESEEN, begins=True)])
+
+    assert guessing(tmp_path, session, "").answer is None

@@ -6,17 +6,29 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+import pytest
 from orchestrator.rollout.runs import Rollout, first, sound, statuses
-from support.build import NEW, OLD, facts, node_event, plan, run_story
+from support.build import NEW, OLD, RUN, facts, node_event, plan, run_story
 from support.fake_session import FakeDoor, FakeSession, Step
 from support.proposals import proposing
 
 from saturn_orchestrator import events
-from saturn_orchestrator.errors import Denied, Unreachable
+from saturn_orchestrator.errors import (
+    Denied,
+    ExecutorRefused,
+    HostKeyRejected,
+    RepositoryError,
+    SessionError,
+    SessionLost,
+    Unreachable,
+)
+from saturn_orchestrator.events import Request
 from saturn_orchestrator.plan.model import Action, Change, HostPlan
+from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.host_run import PLANS_MAX, Deferral, Proposal
+from saturn_orchestrator.rollout.survey import gather_plan
 from saturn_orchestrator.session.base import Session
-from saturn_orchestrator.state.model import HostError, Status
+from saturn_orchestrator.state.model import HostError, HostState, Status
 from saturn_orchestrator.state.outcome import outcome
 from saturn_orchestrator.topology.model import Host
 
@@ -262,5 +274,187 @@ def test_a_host_that_is_there_is_deployed_whatever_could_be_deferred():
         rollout.ways = replace(rollout.ways, defer=deferral)
 
         assert statuses(await rollout.run()) == {"alpha": Status.CHANGED}
+
+    asyncio.run(story())
+
+
+# --- a yes that was said beforehand -----------------------------------------------------------------------------------
+
+
+def planned(**fields: object) -> Step:
+    return node_event(events.Plan, 2, digest="d1", revision=NEW, is_foreseen=True, **{"begins": True, **fields})
+
+
+class Prior:
+    """A rollout of hosts that somebody said yes to beforehand. failing: what SATURN finds once the node has begun."""
+
+    def __init__(self, *sessions: FakeSession | SessionError, failing: Exception | None = None) -> None:
+        self.shown: list[str] = []
+        self.failing = failing
+        self.rollout = Rollout(FakeDoor(alpha=sessions), consent=self.consent)
+        self.rollout.ways = replace(self.rollout.ways, order=self.order, prior=lambda _: "ada")
+
+    async def order(self, host: Host, session: Session, by: str) -> Proposal:
+        request = Request("run", RUN, node_order(host), revision=NEW, by=by)
+        told = await gather_plan(host, session, replace(request, begins=True), nothing)
+        if self.failing:
+            raise self.failing
+        return Proposal(plan(digest="d1"), replace(request, plan="d1"), told.bundle, told.answer)
+
+    async def consent(self, shown: HostPlan) -> str:
+        self.shown.append(shown.digest)
+        return "ada"
+
+    async def run(self) -> HostState:
+        return (await self.rollout.run()).hosts["alpha"]
+
+
+async def nothing(_: events.Facts) -> bytes:
+    return b""
+
+
+def asked_of(node: FakeSession) -> list[tuple[str, str]]:
+    return [(request.verb, request.run) for request in node.asked]
+
+
+def test_plan_and_run_come_in_one_answer():
+    async def story() -> None:
+        node = FakeSession([facts(revision=OLD), planned(), *run_story()])
+        prior = Prior(node)
+
+        host = await prior.run()
+
+        assert (host.status, host.by, host.digest, host.surplus) == (Status.CHANGED, "ada", "d1", 0)
+        assert (asked_of(node), prior.shown, node.is_closed) == ([("plan", RUN)], ["d1"], True)
+        assert [event for _, event in prior.rollout.sink.noted_events][:4] == [
+            "session_opening", "session_opened", "host_planned", "host_confirmed",
+        ]  # fmt: skip
+
+    asyncio.run(story())
+
+
+def test_a_node_against_which_something_stands_is_asked_to_run_as_ever():
+    async def story() -> None:
+        node = FakeSession([facts(revision=OLD), planned(begins=False)], run_story())
+
+        host = await Prior(node).run()
+
+        assert (host.status, asked_of(node)) == (Status.CHANGED, [("plan", RUN), ("run", RUN)])
+
+    asyncio.run(story())
+
+
+def test_a_run_whose_line_breaks_after_the_plan_is_followed_over_another():
+    async def story() -> None:
+        hello, *rest = run_story()
+        broken = FakeSession([facts(revision=OLD), planned(), hello, SessionLost("the connection broke")])
+        again = FakeSession(rest)
+
+        host = await Prior(broken, again).run()
+
+        assert (host.status, asked_of(again)) == (Status.CHANGED, [("follow", RUN)])
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("lost", [SessionLost("the connection broke"), Unreachable("nobody answers")])
+def test_when_the_line_breaks_before_the_plan_the_node_tells_whether_it_began(lost: SessionError):
+    async def story() -> None:
+        broken, again = FakeSession([lost]), FakeSession(run_story())
+        prior = Prior(broken, again)
+
+        host = await prior.run()
+
+        assert (host.status, host.surplus, broken.is_closed) == (Status.CHANGED, 0, True)
+        assert asked_of(again) == [("follow", RUN)]
+        assert "host_attached" in [event for _, event in prior.rollout.sink.noted_events]
+
+    asyncio.run(story())
+
+
+def test_a_node_that_never_got_the_order_says_so():
+    async def story() -> None:
+        unknown = [
+            node_event(events.Hello, 1, launch="answer"),
+            node_event(events.Refused, 2, code="unknown_run", message="this node knows no run"),
+            node_event(events.Goodbye, 3, outcome="refused"),
+        ]
+
+        host = await Prior(FakeSession([SessionLost("the connection broke")]), FakeSession(unknown)).run()
+
+        assert (host.status, host.error.code) == (Status.FAILED, "never_started")
+
+    asyncio.run(story())
+
+
+def test_a_host_that_stays_away_after_the_order_left_is_not_called_untouched():
+    async def story() -> None:
+        host = await Prior(FakeSession([SessionLost("the connection broke")])).run()
+
+        assert (host.status, host.left.code, host.left.hint) == (
+            Status.RUNNING, "link_lost", "saturn attach --hosts alpha",
+        )  # fmt: skip
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("error", [Denied("no"), HostKeyRejected("another key"), ExecutorRefused("no python")])
+def test_a_node_that_said_no_has_not_begun(error: SessionError):
+    async def story() -> None:
+        host = await Prior(FakeSession([error])).run()
+
+        assert (host.status, host.error.message, host.left) == (Status.FAILED, error.message, None)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("failing", "code"), [(RepositoryError("git is gone"), "repository"), (ValueError("a defect"), "internal_error")]
+)
+def test_what_fails_on_saturn_leaves_a_run_that_has_begun_to_the_node(failing: Exception, code: str):
+    async def story() -> None:
+        node = FakeSession([facts(revision=OLD), planned(), *run_story()])
+
+        host = await Prior(node, failing=failing).run()
+
+        assert (host.status, host.left.code, node.is_closed) == (Status.RUNNING, code, True)
+
+    asyncio.run(story())
+
+
+def test_a_first_ctrl_c_before_the_plan_came_stops_the_run_after_it():
+    async def story() -> None:
+        gate = asyncio.Event()
+        hello, *_ = run_story()
+        node = FakeSession(
+            [facts(revision=OLD), gate, planned(), hello, node_event(events.Goodbye, 2, outcome="cancelled")]
+        )
+        prior = Prior(node)
+        running = asyncio.create_task(prior.rollout.run())
+        await first(running, prior.rollout.sink.when("alpha", "session_opened"))
+        await asyncio.sleep(0)
+
+        prior.rollout.stop.press()
+        gate.set()
+
+        assert (await running).hosts["alpha"].status is Status.CANCELLED
+        assert [request.verb for request in node.told] == ["cancel"]
+
+    asyncio.run(story())
+
+
+def test_a_second_ctrl_c_leaves_it_to_the_node():
+    async def story() -> None:
+        node = FakeSession([facts(revision=OLD), asyncio.Event()])
+        prior = Prior(node)
+        running = asyncio.create_task(prior.rollout.run())
+        await first(running, prior.rollout.sink.when("alpha", "session_opened"))
+        await asyncio.sleep(0)
+
+        prior.rollout.stop.press()
+        prior.rollout.stop.press()
+
+        host = (await running).hosts["alpha"]
+        assert (host.status, host.left.code, node.is_closed) == (Status.RUNNING, "interrupted", True)
 
     asyncio.run(story())

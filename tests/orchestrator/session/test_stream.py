@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
@@ -18,6 +19,7 @@ from saturn_orchestrator.errors import ExecutorRefused, SaturnError, SessionErro
 from saturn_orchestrator.events import Line, LogLine, Malformed, Request
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.session import stream
+from saturn_orchestrator.session.base import THIN_MAX
 from saturn_orchestrator.session.payload import Payload
 from saturn_orchestrator.session.stream import Conversation, Framer
 from saturn_orchestrator.session.trip import Trip
@@ -187,25 +189,44 @@ def line_of(request: Request) -> bytes:
 
 
 SIZED = replace(CARRYING, bundle_size=len(BUNDLE))
+LARGE = BUNDLE * THIN_MAX
+LARGELY_SIZED = replace(CARRYING, bundle_size=len(LARGE))
+THIN = replace(CARRYING, thin=base64.b64encode(BUNDLE).decode())
 
 
 def test_a_bundle_follows_its_request_once_the_executor_has_begun():
     channel = Listening(b"motd\n", HAVE, END)
 
-    assert carried(channel, BUNDLE) == [line_of(SIZED), BUNDLE]
+    assert carried(channel, LARGE) == [line_of(LARGELY_SIZED), LARGE]
     assert channel.written_before == [1, 1, 2]
 
 
 def test_a_bundle_waits_until_the_payload_was_sent():
-    written = carried(MemoryChannel([b"[SATURN] need\n", HAVE + END]), BUNDLE)
+    written = carried(MemoryChannel([b"[SATURN] need\n", HAVE + END]), LARGE)
 
-    assert written == [line_of(SIZED), b"PAYLOAD\nzip bytes", BUNDLE]
+    assert written == [line_of(LARGELY_SIZED), b"PAYLOAD\nzip bytes", LARGE]
+
+
+def test_a_small_bundle_goes_along_with_the_first_request():
+    assert carried(MemoryChannel([HAVE + END]), BUNDLE) == [line_of(THIN)]
+    assert carried(MemoryChannel([b"[SATURN] need\n", HAVE + END]), BUNDLE) == [line_of(THIN), b"PAYLOAD\nzip bytes"]
+
+
+@pytest.mark.parametrize(("size", "goes_along"), [(THIN_MAX, True), (THIN_MAX + 1, False)])
+def test_how_small_it_must_be_for_that(size: int, goes_along: bool):
+    written = carried(MemoryChannel([HAVE + END]), b"x" * size)
+
+    assert (len(written) == 1) is goes_along
 
 
 def test_a_conversation_carries_a_bundle_once():
-    written = carried(MemoryChannel([HAVE + END, END, END]), BUNDLE, BUNDLE, b"")
+    written = carried(MemoryChannel([HAVE + END, END, END]), LARGE, LARGE, b"")
 
-    assert written == [line_of(SIZED), BUNDLE, line_of(CARRYING), line_of(CARRYING)]
+    assert written == [line_of(LARGELY_SIZED), LARGE, line_of(CARRYING), line_of(CARRYING)]
+
+
+def test_one_that_went_along_is_not_sent_again():
+    assert carried(MemoryChannel([HAVE + END, END]), BUNDLE, BUNDLE) == [line_of(THIN), line_of(CARRYING)]
 
 
 def test_a_bundle_of_a_later_request_follows_at_once():
