@@ -173,7 +173,10 @@ class HostRun:
             return await self._is_found_stale(proposal, by, self._session, secrets)
 
     async def _proposal(self, session: Session) -> Proposal | None:
-        """What shall be done; None when it was done without a plan to see, because the line broke before that came."""
+        """What shall be done; None when nothing is left to do.
+
+        Then it was stopped, or done without a plan to see, because the line broke before that came.
+        """
         prior = self._ways.prior(self._host)
         if not (prior and self._ways.order):
             return await self._ways.propose(self._host, session)
@@ -187,6 +190,9 @@ class HostRun:
             await self._follow_unseen(error)
             return None
         self._ordered_by = prior if proposal.answer else ""
+        if self._is_stopping and not proposal.answer:
+            self._post(events.HostCancelled(now()))
+            return None
         return proposal
 
     async def _consent(self, proposal: Proposal) -> str:

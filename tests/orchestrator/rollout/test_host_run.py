@@ -458,3 +458,21 @@ def test_a_second_ctrl_c_leaves_it_to_the_node():
         assert (host.status, host.left.code, node.is_closed) == (Status.RUNNING, "interrupted", True)
 
     asyncio.run(story())
+
+
+def test_a_first_ctrl_c_lets_go_of_a_node_that_did_not_begin():
+    async def story() -> None:
+        gate = asyncio.Event()
+        node = FakeSession([facts(revision=OLD), gate, planned(begins=False)])
+        prior = Prior(node)
+        running = asyncio.create_task(prior.rollout.run())
+        await first(running, prior.rollout.sink.when("alpha", "session_opened"))
+        await asyncio.sleep(0)
+
+        prior.rollout.stop.press()
+        gate.set()
+
+        assert (await running).hosts["alpha"].status is Status.CANCELLED
+        assert (asked_of(node), node.told) == ([("plan", RUN)], [])
+
+    asyncio.run(story())
