@@ -131,13 +131,17 @@ def _sources() -> dict[str, bytes]:
     return {"__main__.py": _START.encode(), **modules}
 
 
+@cache
+def _packed() -> str:
+    """The bootstrap so that no login shell (fish, csh) finds a character in it to interpret."""
+    packed = base64.b64encode(zlib.compress(_BOOTSTRAP.encode(), 9)).decode()
+    return f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'
+
+
 def bootstrap_command(root: str, *, become: bool) -> tuple[str, ...]:
     """The command that starts the executor on a node, as words."""
     shipped = payload()
-    # Packed so that no login shell (fish, csh) finds a character in it to interpret.
-    packed = base64.b64encode(zlib.compress(_BOOTSTRAP.encode(), 9)).decode()
-    source = f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'
-    python = ("python3", "-I", "-S", "-c", source, shipped.digest, str(len(shipped.data)), root)
+    python = ("python3", "-I", "-S", "-c", _packed(), shipped.digest, str(len(shipped.data)), root)
     start = shlex.join(("sudo", "-n", *python) if become else python)
     missing = f"{{ echo '{MARK.decode()}refused no_python'; exit 3; }}"
     return ("/bin/sh", "-c", f"command -v python3 >/dev/null 2>&1 || {missing}; exec {start}")

@@ -69,6 +69,7 @@ def test_status_of_a_warm_node_takes_four_round_trips(world: World) -> None:
 
     assert said.exit_code == 0, said.err
     assert line.round_trips + DIALLING == 4, line.words
+    assert line.pieces <= 5, "what leaves together leaves as one"
 
 
 @pytest.mark.parametrize("services", [1, 5])

@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Line:
-    """What passed over a relay. words: who spoke, in turns (`client`, `server`); said: bytes of the client."""
+    """What passed over a relay.
+
+    words: who spoke, in turns (`client`, `server`). said: bytes of the client. pieces: in how many pieces they came, as
+    far as the relay could tell them apart.
+    """
 
     port: int
+    pieces: int = 0
     words: list[str] = field(default_factory=list)
     said: int = 0
 
@@ -27,7 +32,7 @@ class Line:
     def forget(self) -> None:
         """Count from now on."""
         self.words.clear()
-        self.said = 0
+        self.said = self.pieces = 0
 
 
 @asynccontextmanager
@@ -77,6 +82,7 @@ async def _carry(
         if line.words[-1:] != [who]:
             line.words.append(who)
         line.said += len(data) * (who == "client")
+        line.pieces += who == "client"
         loop.call_later(delay_s, sink.write, data)
     await asyncio.sleep(delay_s)
     sink.close()

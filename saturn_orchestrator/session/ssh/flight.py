@@ -66,6 +66,7 @@ class Flight(asyncssh.SSHClientConnection):
         self._passenger = passenger
         self._is_key_first = is_key_first and _is_ready(self._client_keys)
         self._is_login_sent = False
+        self._outgoing: list[bytes] = []
         self.left: asyncio.Future[None] = loop.create_future()
 
     @property
@@ -108,6 +109,22 @@ class Flight(asyncssh.SSHClientConnection):
         finally:
             if is_early:
                 self._auth_complete = False
+
+    def _send(self, data: bytes) -> None:
+        """asyncssh: bytes for the line. What is said in one breath leaves as one, not packet by packet."""
+        if not self._outgoing:
+            self._loop.call_soon(self._depart)
+        self._outgoing.append(data)
+
+    def _force_close(self, exc: BaseException | None) -> None:
+        """asyncssh: the line is hung up at once; what was said before is said."""
+        self._depart()
+        super()._force_close(exc)
+
+    def _depart(self) -> None:
+        data, self._outgoing = b"".join(self._outgoing), []
+        if data:
+            super()._send(data)
 
     def try_next_auth(self, *, next_method: bool = False) -> None:
         """asyncssh: the service was accepted, or a login was not."""
