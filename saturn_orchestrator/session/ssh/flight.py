@@ -116,7 +116,7 @@ class Flight(asyncssh.SSHClientConnection):
             self._loop.call_soon(self._depart)
         self._outgoing.append(data)
 
-    def _force_close(self, exc: BaseException | None) -> None:
+    def _force_close(self, exc: Exception | None) -> None:
         """asyncssh: the line is hung up at once; what was said before is said."""
         self._depart()
         super()._force_close(exc)
