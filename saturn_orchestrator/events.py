@@ -191,7 +191,8 @@ class SessionWaiting:
     """The way to the host takes its time. patience_s: how long from now on that may be. url: what a person shall open.
 
     code: `offline` (the tailnet says so: one short try) | `first_contact` (a path is being found) | `key_exchange` (it
-    stalled, and is tried again) | `approval` (a person must open url) | `turn` (another host's approval goes first).
+    stalled, and is tried again) | `approval` (a person must open url) | `turn` (another host's approval goes first) |
+    `place` (other hosts have all the connections that there may be; a second one tells that it has its own).
     """
 
     at: str

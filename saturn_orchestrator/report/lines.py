@@ -75,6 +75,8 @@ def _opening(event: events.SessionOpening, _: HostState) -> Said:
 
 
 def _waiting(event: events.SessionWaiting, _: HostState) -> Said:
+    if event.code == "place":  # with many hosts most of them wait so, and nobody can do anything about it
+        return Said(event.message)
     return Said(event.message, "warning", is_milestone=True, url=event.url)
 
 

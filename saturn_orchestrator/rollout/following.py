@@ -10,7 +10,14 @@ from math import inf
 from typing import TypeGuard
 
 from saturn_orchestrator import events
-from saturn_orchestrator.errors import ExecutorRefused, HostKeyRejected, SessionError, SessionLost
+from saturn_orchestrator.errors import (
+    ExecutorRefused,
+    HostKeyRejected,
+    SaturnError,
+    SessionError,
+    SessionLost,
+    TooManyFiles,
+)
 from saturn_orchestrator.events import Line, NodeEvent, Request, WorkerVanished, now
 from saturn_orchestrator.rollout.outbox import Outbox
 from saturn_orchestrator.rollout.survey import connect
@@ -132,7 +139,7 @@ class Following:
             try:
                 await self._connect(left_s)
                 await self._listen()
-            except SessionError as error:
+            except (SessionError, TooManyFiles) as error:
                 if _is_for_good(error):
                     self.leave("link_lost", error.message, error.hint)
                     return
@@ -166,7 +173,7 @@ class Following:
             self._waiting = event.code, event.url
             self._outbox.post(event)
 
-    async def _hang_up(self, lost: SessionError) -> None:
+    async def _hang_up(self, lost: SaturnError) -> None:
         await self.close()
         self._link.trace(f"{self._host.name}: {lost.message}")
         if not self._is_away:
@@ -313,7 +320,7 @@ class Following:
         self._has_end = True
 
 
-def _is_for_good(error: SessionError) -> bool:
+def _is_for_good(error: SaturnError) -> bool:
     """Whether no time heals it: another host key, or a policy that shut us out. Whoever answers is not asked twice."""
     return isinstance(error, HostKeyRejected) or error.code == "denied_by_policy"
 
