@@ -40,7 +40,7 @@ IDLE_S = 0.5
 
 class _State(Enum):
     OPENING = auto()
-    ASIDE = auto()
+    SLOW = auto()
     READY = auto()
     ASKED = auto()
     ANSWERED = auto()
@@ -92,8 +92,8 @@ class Place:
             self.free()
 
     def _step_aside(self) -> None:
-        if self.state is _State.OPENING and self._places.has_room_aside:
-            self._turn(_State.ASIDE)
+        if self.state is _State.OPENING:
+            self._turn(_State.SLOW)
 
     def _turn(self, state: _State) -> None:
         self.timer.cancel()
@@ -121,11 +121,6 @@ class Places:
         """Whether whoever arrives now has to wait."""
         return bool(self._returning or self._arriving) or self._count >= self.limit
 
-    @property
-    def has_room_aside(self) -> bool:
-        """Whether one more that does not answer may be set aside."""
-        return sum(place.state is _State.ASIDE for place in self._held) < self._aside
-
     async def arrival(self) -> Place:
         """A place for a first connection to a host."""
         return await self._queued(self._arriving)
@@ -142,7 +137,8 @@ class Places:
 
     @property
     def _count(self) -> int:
-        return sum(place.state is not _State.ASIDE for place in self._held)
+        slow = sum(place.state is _State.SLOW for place in self._held)
+        return len(self._held) - min(slow, self._aside)
 
     async def _queued(self, queue: deque[asyncio.Future[Place]]) -> Place:
         granted: asyncio.Future[Place] = asyncio.get_running_loop().create_future()

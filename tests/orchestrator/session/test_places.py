@@ -15,6 +15,7 @@ from support.fake_session import FakeSession
 from saturn_orchestrator.app.consent import Answer, Consent
 from saturn_orchestrator.errors import SessionError, Unreachable
 from saturn_orchestrator.events import Line, Request
+from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.session import places as rule
 from saturn_orchestrator.session.base import Session, Tell, nobody
 from saturn_orchestrator.session.places import Place, Placed, Places
@@ -90,6 +91,10 @@ def rollout(board: Board, names: Sequence[str], **more: object) -> Rollout:
     made = Rollout(board, names, **more)
     made.hosts = [build.host(name, connect_timeout_s=30) for name in names]
     return made
+
+
+def question(verb: str = "facts") -> Request:
+    return Request(verb=verb, run=RUN, node=node_order(build.host("alpha")))
 
 
 NAMES = [f"h{number}" for number in range(300)]
@@ -207,7 +212,7 @@ def test_a_session_that_rests_is_hung_up_and_opened_again_by_its_next_question()
     async def story() -> None:
         board = Board(limit=1)
         alpha, beta = (build.host(name) for name in ("alpha", "beta"))
-        request = Request(verb="facts", run=RUN)
+        request = question()
 
         first = await board(alpha)
         assert [line.type async for line in first.ask(request)] == ["facts"]
@@ -226,7 +231,7 @@ def test_a_question_that_is_open_gives_way_to_nobody():
     async def story() -> None:
         board = Board(limit=1)
         first = await board(build.host("alpha"))
-        answer = first.ask(Request(verb="run", run=RUN))
+        answer = first.ask(question("run"))
         await anext(answer)
         second = asyncio.create_task(board(build.host("beta")))
         for _ in range(20):
@@ -245,7 +250,7 @@ def test_connections_that_nobody_asks_over_do_not_stand_in_the_way_of_others():
 
         sessions = await in_time(asyncio.gather(*(board(build.host(name)) for name in NAMES[:20])))
         for session in sessions:
-            assert [line.type async for line in session.ask(Request(verb="facts", run=RUN))] == ["facts"]
+            assert [line.type async for line in session.ask(question())] == ["facts"]
 
         assert board.most == 3
 
@@ -281,7 +286,7 @@ def test_a_session_that_cannot_be_opened_again_says_so_and_keeps_no_place():
         other = await in_time(places.arrival())
         other.free()
         with pytest.raises(SessionError, match="gone"):
-            await anext(session.ask(Request(verb="facts", run=RUN)))
+            await anext(session.ask(question()))
 
         assert not places.is_full
 
