@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from saturn_orchestrator.events import Event
-from saturn_orchestrator.report.lines import Said, said
+from saturn_orchestrator.report.lines import Said, is_chatter, said
 from saturn_orchestrator.report.style import can_redraw, duration_text, linked, look, tally, verbatim, word_text
 from saturn_orchestrator.report.times import local_time
 from saturn_orchestrator.state.model import HostState, RunState, Status
@@ -74,6 +74,8 @@ class LiveView:
         """Keep what is finished, and the rows up to date."""
         self._runs[run.run] = run
         self._stopwatches[run.run, host].turn(run.hosts[host])
+        if is_chatter(event):
+            return
         words = said(event, run.hosts[host])
         if words is not None and words.is_milestone:
             self._kept.append(milestone_line(local_time(event.at, self._zone), host, words))

@@ -30,6 +30,9 @@ LINK_PATIENCE_S = 600.0
 SILENCE_S = 45.0
 """A follower gives a sign of life every 10 s; a line that is silent for this long is as good as broken."""
 
+GRAIN_S = 1.0
+"""How exactly that is timed: a timer a line would cost more than the line."""
+
 PAUSE_S = 0.5
 PAUSE_MAX_S = 15.0
 """Before a line that broke is tried again; doubled each time it breaks without a word."""
@@ -196,10 +199,11 @@ class Following:
                 asked = replace(self._request, verb=verb, after=self.seq)
                 carried = (self._bundle, self._secrets) if verb == "run" else ()
                 async for line in self.session.ask(asked, *carried):
-                    if not isinstance(line, NodeEvent):
+                    if not events.is_of_node(line):
                         await self._note_noise(line)
                         continue
-                    silence.reschedule(loop.time() + SILENCE_S)
+                    if (when := loop.time() + SILENCE_S) > (silence.when() or 0.0) + GRAIN_S:
+                        silence.reschedule(when)
                     self._note_life()
                     if not self._has_end and await self._is_left_with(line, verb):
                         await self.close()
@@ -266,6 +270,8 @@ class Following:
 
     def _heed(self, event: NodeEvent) -> None:
         """Keep in mind what is still at stake and what the node asks to be acknowledged, and answer it."""
+        if isinstance(event, events.Log | events.Progress) and not self._question:
+            return
         match event:
             case events.AckNeeded():
                 self._question = event.service

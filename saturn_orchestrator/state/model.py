@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from saturn_orchestrator.events import Finding
+from saturn_orchestrator.state.layered import with_changed
 
 
 class Status(StrEnum):
@@ -108,6 +110,12 @@ class HostState:
     noise: int = 0
     task: str = ""
 
+    def but(self, **changes: Any) -> HostState:
+        """The same with other values in some fields: `replace`, which would ask for each of them, at a line's price."""
+        changed = object.__new__(HostState)
+        changed.__dict__.update(self.__dict__, **changes)
+        return changed
+
     @property
     def is_resumable(self) -> bool:
         """Whether the node began, so that a run can go on where this one stopped."""
@@ -135,7 +143,7 @@ class RunState:
 
     def with_host(self, state: HostState) -> RunState:
         """The run with one host's state replaced."""
-        return replace(self, hosts={**self.hosts, state.host: state})
+        return RunState(self.run, self.revision, with_changed(self.hosts, state.host, state), self.started_at)
 
     def only(self, hosts: Iterable[str]) -> RunState:
         """The run as if it had no other hosts than these."""
