@@ -81,7 +81,8 @@ class HostState:
     task: `backup` or `restore` when its plan was to deploy nothing. left: why nobody watches it here any more, though
     it has no end. link_lost_at: since when the line is away, "" while it stands. digest: of the plan that was
     confirmed. duration_s: as the node measured it, since the two clocks may differ. last_seq: of the node's events.
-    surplus: how many events did not fit and were kept out. noise: how many lines were no events at all.
+    surplus: how many events did not fit and were kept out. noise: how many lines were no events at all. awaits: what
+    keeps it, `approval` by a person or `acknowledgement`; "" when nothing does.
     """
 
     host: str
@@ -109,6 +110,7 @@ class HostState:
     surplus: int = 0
     noise: int = 0
     task: str = ""
+    awaits: str = ""
 
     def but(self, **changes: Any) -> HostState:
         """The same with other values in some fields: `replace`, which would ask for each of them, at a line's price."""

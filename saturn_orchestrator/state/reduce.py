@@ -57,16 +57,17 @@ def _seen(host: HostState, seq: int) -> HostState:
 
 def _opening(host: HostState, event: events.SessionOpening) -> HostState:
     started = host.started_at or event.at
-    return host.but(status=Status.CONNECTING, attempt=event.attempt, started_at=started)
+    return host.but(status=Status.CONNECTING, attempt=event.attempt, started_at=started, awaits="")
 
 
 def _waiting(host: HostState, event: events.SessionWaiting) -> HostState:
     # What a node at work said last stays; that the line to it is lost is told beside it.
-    return host.but(text=event.message) if host.status in _BEFORE_RUN else host
+    awaits = "approval" if event.code == "approval" else ""
+    return host.but(text=event.message, awaits=awaits) if host.status in _BEFORE_RUN else host
 
 
 def _opened(host: HostState, event: events.SessionOpened) -> HostState:
-    return host.but(status=Status.CONNECTED, text=event.path)
+    return host.but(status=Status.CONNECTED, text=event.path, awaits="")
 
 
 def _planned(host: HostState, event: events.HostPlanned) -> HostState:
@@ -166,7 +167,7 @@ def _stage_failed(host: HostState, event: events.StageFailed) -> HostState:
     tail = event.tail or (host.error.tail if host.error else ())
     service = event.service or (host.error.service if host.error else "")
     return host.but(
-        stage=event.stage, error=HostError(event.code, event.message, event.hint, event.stage, service, tail)
+        stage=event.stage, awaits="", error=HostError(event.code, event.message, event.hint, event.stage, service, tail)
     )
 
 
@@ -229,11 +230,11 @@ def _with_service(host: HostState, name: str, service: ServiceState) -> HostStat
 
 
 def _ack_needed(host: HostState, event: events.AckNeeded) -> HostState:
-    return host.but(service=event.service, text="waits for an acknowledgement")
+    return host.but(service=event.service, text="waits for an acknowledgement", awaits="acknowledgement")
 
 
 def _acknowledged(host: HostState, _: events.Acknowledged) -> HostState:
-    return host.but(text="")
+    return host.but(text="", awaits="")
 
 
 def _finding(host: HostState, event: events.Finding) -> HostState:
