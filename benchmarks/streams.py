@@ -84,8 +84,8 @@ def main() -> None:
     floor = cost_us(found[200, "line"])
     rows = [row(rate, mode, runs, floor) for (rate, mode), runs in found.items()]
     titles = [
-        f"lines a second of each of {HOSTS}", "lines", "lost", "CPU a line, µs", "against flushed", "cores at that rate",
-        "wall, s", "RSS early, in the middle, at the end, MB",
+        f"lines a second of each of {HOSTS}", "lines", "lost", "CPU a line, µs", "against flushed",
+        "cores at that rate", "wall, s", "RSS early, in the middle, at the end, MB",
     ]  # fmt: skip
     kept("streams", table(titles, rows), {f"{rate} {mode}": runs for (rate, mode), runs in found.items()})
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncssh
 
 
-async def main(key: str, known: str, at_once: str, command: str, requests: str, places: str) -> None:
+async def main(key: str, known: str, at_once: str, command: str, wanted: list[str], asked: list[bytes]) -> None:
     options = {
         "client_keys": [asyncssh.read_private_key(key)],
         "known_hosts": asyncssh.read_known_hosts(known),
@@ -19,8 +19,6 @@ async def main(key: str, known: str, at_once: str, command: str, requests: str, 
         "agent_path": None,
         "kex_algs": "curve25519-sha256",
     }
-    wanted = Path(places).read_text().split()
-    asked = Path(requests).read_bytes().splitlines(keepends=True) if requests != "-" else [b""] * len(wanted)
     room = asyncio.Semaphore(int(at_once))
     failures: list[str] = []
 
@@ -45,4 +43,6 @@ async def main(key: str, known: str, at_once: str, command: str, requests: str, 
     sys.exit(bool(failures))
 
 
-asyncio.run(main(*sys.argv[1:]))
+every = Path(sys.argv[6]).read_text().split()
+questions = [b""] * len(every) if sys.argv[5] == "-" else Path(sys.argv[5]).read_bytes().splitlines(keepends=True)
+asyncio.run(main(*sys.argv[1:5], every, questions))

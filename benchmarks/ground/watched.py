@@ -45,6 +45,6 @@ def watched(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Wa
 
 def _descriptors(pid: int) -> int:
     try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
+        return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:  # it has just ended
         return 0

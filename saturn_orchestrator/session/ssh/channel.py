@@ -10,7 +10,7 @@ from asyncssh.connection import SSHConnection
 TAIL = 4000
 """Characters kept of what the far side says beside its output."""
 
-_HIGH_WATER = 1024 * 1024
+_HIGH_WATER = 256 * 1024
 
 
 class SshChannel(asyncssh.SSHClientSession[bytes]):
