@@ -54,7 +54,7 @@ def competitors(where: Ground, lab: Path) -> dict[str, tuple[str, ...]]:
     asked.write_text("".join(f"{encode(request)}\n" for request in requests))
     (lab / "places").write_text("".join(f"{host.address}:{host.ssh.port}\n" for host in hosts))
     bare = (sys.executable, str(HERE / "bounded.py"), str(where.identity), str(where.known_hosts), str(AT_ONCE))
-    executor = shlex.join(bootstrap_command(next(iter(hosts)).root))
+    executor = shlex.join(bootstrap_command(next(iter(hosts)).root, become=False))
     return {
         "saturn status": (SATURN, "status", "--all", "--json"),
         "asyncssh, the same executor": (*bare, executor, str(asked), str(lab / "places")),
