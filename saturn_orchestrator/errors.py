@@ -5,6 +5,7 @@
       InventoryError             2    topology or a service is invalid: every finding at once
       RepositoryError            2    git on SATURN cannot answer
       HookFailed                 2    the hook that guards a deploy failed: no host was touched
+      TooManyFiles               2    SATURN may open no more files or connections
       SessionError                    a host could not be talked to (code tells how)
         Unreachable              3    refused, timed out, no route: worth another try
           OffTailnet             3    SATURN or the host is not on the tailnet now: no try would help
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,19 @@ class HookFailed(SaturnError):
     """hooks/pre-deploy failed or could not be run; no host was touched."""
 
     code = "hook_failed"
+
+
+class TooManyFiles(SaturnError):
+    """SATURN has no file descriptor left; it tells nothing of the host that was to be reached."""
+
+    code = "too_many_files"
+
+    @classmethod
+    def of(cls, *, system_wide: bool = False) -> Self:
+        """system_wide: it is not this process alone that has none."""
+        if system_wide:
+            return cls("SATURN as a whole has too many files open", hint="which program holds them? try: lsof | wc -l")
+        return cls("saturn may open no more files or connections", hint="ulimit -n 4096   # then type it again")
 
 
 class SessionError(SaturnError):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
 
 from saturn_node import wire
 from saturn_node.wire import (
@@ -156,9 +156,11 @@ __all__ = [
     "UnknownEvent",
     "Waiver",
     "WorkerVanished",
+    "body_of",
     "decode",
     "encode",
     "is_aside",
+    "is_of_node",
     "is_own",
     "now",
     "restore",
@@ -191,7 +193,8 @@ class SessionWaiting:
     """The way to the host takes its time. patience_s: how long from now on that may be. url: what a person shall open.
 
     code: `offline` (the tailnet says so: one short try) | `first_contact` (a path is being found) | `key_exchange` (it
-    stalled, and is tried again) | `approval` (a person must open url) | `turn` (another host's approval goes first).
+    stalled, and is tried again) | `approval` (a person must open url) | `turn` (another host's approval goes first) |
+    `place` (other hosts have all the connections that there may be; a second one tells that it has its own).
     """
 
     at: str
@@ -457,14 +460,25 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+_OF_NODE = frozenset((*wire.Event.__args__, UnknownEvent))  # type: ignore[attr-defined]
+_OWN = frozenset(OwnEvent.__args__)
+_ASIDE = frozenset((Heartbeat, WorkerVanished))
+"""Kinds as sets: what is asked of every line must not go through the members of a union one by one."""
+
+
 def is_own(event: Event) -> bool:
     """Whether the controller made this event (it then has no seq)."""
-    return isinstance(event, OwnEvent)
+    return type(event) in _OWN
+
+
+def is_of_node(line: Line) -> TypeGuard[NodeEvent]:
+    """Whether the line is an event."""
+    return type(line) in _OF_NODE
 
 
 def is_aside(event: Event) -> bool:
     """Whether a follower said it for itself: a sign of life or of death, no part of the run and never journalled."""
-    return isinstance(event, Heartbeat | WorkerVanished)
+    return type(event) in _ASIDE
 
 
 def decode(line: bytes) -> Line:
@@ -474,12 +488,14 @@ def decode(line: bytes) -> Line:
     terminal escapes are taken out of every string, and an unknown type becomes an UnknownEvent.
     """
     text = line.decode("utf-8", "replace").rstrip("\r\n")
+    if (chatter := _chatter(text)) is not None:
+        return chatter
     if not text.startswith(PREFIX):
         return LogLine(neutral(text))
     if len(line) > MAX_LINE:
         return Malformed(neutral(text[:200]), f"longer than {MAX_LINE} bytes")
     try:
-        body = json.loads(text[len(PREFIX) :], parse_float=_finite, parse_constant=_finite)
+        body = _JSON.decode(text[len(PREFIX) :])
         # A diagnostics file has lines; every other text is one, so that no node can forge a second line on a screen.
         has_lines = isinstance(body, dict) and body.get("type") == "diagnostics_part"
         body = _neutral_json(body, "\n" if has_lines else "", _MAX_DEPTH)
@@ -488,6 +504,29 @@ def decode(line: bytes) -> Line:
     if not isinstance(body, dict) or not isinstance(body.get("type"), str):
         return Malformed(neutral(text[:200]), "not an event object")
     return _event(body)
+
+
+def _chatter(text: str) -> NodeEvent | None:
+    """The event of a line of output, the one kind that comes by the thousand, when nothing about the line is unusual.
+
+    Printable ASCII without an escape holds nothing that would have to be neutralised, so one pass in C does it all.
+    None for every other line, good or bad: the long way says what it is.
+    """
+    for name, ending in _CHATTER:
+        if text.endswith(ending):
+            is_plain = text.isascii() and text.isprintable() and "\\" not in text
+            if not is_plain or len(text) > MAX_LINE or not text.startswith(PREFIX):
+                return None
+            try:
+                event: NodeEvent = _validator(name).validate_json(text[len(PREFIX) :])
+            except ValueError:
+                return None
+            return event if 1 <= event.seq <= _MAX_SEQ else None
+    return None
+
+
+_CHATTER = tuple((kind.type, f'"type":"{kind.type}"}}') for kind in (Log, Progress))
+"""How the executor ends such lines: the type is the last field."""
 
 
 def _event(body: dict[str, Any]) -> Line:
@@ -518,6 +557,20 @@ def _validator(name: str) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(_KINDS.get(name, UnknownEvent))
+
+
+def body_of(event: Event) -> str:
+    """What `encode` makes of the event; of a line of output without looking at each of its fields."""
+    if not isinstance(event, Log | Progress):
+        return encode(event)
+    return (
+        f'{{"seq":{event.seq},"at":{_quoted(event.at)},"run":{_quoted(event.run)},"host":{_quoted(event.host)},'
+        f'"stage":{_quoted(event.stage)},"text":{_quoted(event.text)},"service":{_quoted(event.service)},'
+        f'"type":"{event.type}"}}'
+    )
+
+
+_quoted = json.encoder.encode_basestring_ascii
 
 
 def restore(body: str) -> Event:
@@ -564,3 +617,7 @@ def _finite(text: str) -> float:
     if not isfinite(number):
         raise ValueError(f"{text[:20]} is no number")
     return number
+
+
+_JSON = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
+"""One for all lines: json.loads would make a decoder for each."""

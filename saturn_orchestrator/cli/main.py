@@ -104,6 +104,10 @@ def _run(words: list[str]) -> int:
     except SaturnError as error:
         return _told(error, words)
     except Exception as error:  # noqa: BLE001 - the one boundary: a defect of ours is told in a sentence, too
+        from saturn_orchestrator.session.descriptors import spent
+
+        if without := spent(error):
+            return _told(without, words, cause=error)
         message = f"a defect in saturn: {type(error).__name__}: {error}"
         hint = "saturn doctor --local   # then run it again as `saturn --verbose …`, and report what it shows"
         return _told(SaturnError(message, code="internal_error", hint=hint), words, cause=error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from saturn_orchestrator import events
@@ -23,6 +23,7 @@ class Journal:
         self._inventory = inventory
         self._warn = warn
         self._open_runs: set[str] = set()
+        self._rows: list[tuple[str, str, int, str, str]] = []
         self._touched: dict[tuple[str, str], tuple[HostState, str]] = {}
         self._database: sqlite3.Connection | None = None
         try:
@@ -44,29 +45,30 @@ class Journal:
         """See Sink.noted. What a follower says for itself is not journalled."""
         if events.is_aside(event):
             return
-        row = (run.run, host, event.type, events.encode(event))
         seq = getattr(event, "seq", None)
         if seq is None:
+            self._write_rows()  # they are read in the order in which they were written
+            row = (run.run, host, event.type, events.body_of(event))
             self._write(
                 "INSERT INTO events SELECT ?1, ?2, COALESCE(MIN(seq), 0) - 1, ?3, ?4 FROM events"
                 " WHERE run = ?1 AND host = ?2 AND seq < 0",
                 row,
             )
         elif seq == run.hosts[host].last_seq:  # else it did not fit, and must not take the place of the one that will
-            self._write("INSERT OR IGNORE INTO events VALUES (?1, ?2, ?5, ?3, ?4)", (*row, seq))
+            self._rows.append((run.run, host, seq, event.type, events.body_of(event)))
         self._touched[run.run, host] = (run.hosts[host], event.at)
 
     def flush(self) -> None:
         """See Sink.flush. Everything since the last one is on the disk together, or not at all."""
-        for (run, host), (state, at) in self._touched.items():
-            self._write(
-                "UPDATE hosts SET status = ?, at = ? WHERE run = ? AND host = ?"
-                " AND status NOT IN (SELECT value FROM json_each(?))",  # another saturn may know the end already
-                (str(state.status), at, run, host, FINAL),
-            )
+        self._write_rows()
+        self._write_all(
+            "UPDATE hosts SET status = ?, at = ? WHERE run = ? AND host = ?"
+            " AND status NOT IN (SELECT value FROM json_each(?))",  # another saturn may know the end already
+            [(str(state.status), at, run, host, FINAL) for (run, host), (state, at) in self._touched.items()],
+        )
         self._touched.clear()
         if self._database and self._database.in_transaction:
-            self._do(self._database, "COMMIT", ())
+            self._do(self._database, "COMMIT", ((),))
 
     def closed(self, run: RunState) -> None:
         """See Sink.closed."""
@@ -83,15 +85,26 @@ class Journal:
             self._database.close()
             self._database = None
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> None:
-        if self._database and not self._database.in_transaction:
-            self._do(self._database, "BEGIN IMMEDIATE", ())
-        if self._database:
-            self._do(self._database, statement, values)
+    def _write_rows(self) -> None:
+        """The nodes' events since the last time, in one go."""
+        rows, self._rows = self._rows, []
+        self._write_all("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", rows)
 
-    def _do(self, database: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> None:
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        self._write_all(statement, (values,))
+
+    def _write_all(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if rows and self._database and not self._database.in_transaction:
+            self._do(self._database, "BEGIN IMMEDIATE", ((),))
+        if rows and self._database:
+            self._do(self._database, statement, rows)
+
+    def _do(self, database: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         try:
-            database.execute(statement, values)
+            if len(rows) == 1:
+                database.execute(statement, rows[0])
+            else:
+                database.executemany(statement, rows)
         except sqlite3.Error as error:
             database.close()
             self._database = None

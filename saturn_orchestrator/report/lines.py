@@ -53,6 +53,11 @@ def said(event: Event, host: HostState) -> Said | None:
     return replace(line, stage=getattr(event, "stage", ""), service=getattr(event, "service", ""))
 
 
+def is_chatter(event: Event) -> bool:
+    """Whether it is a line of output, which shows in the host's row and is never a milestone."""
+    return isinstance(event, events.Log | events.Progress)
+
+
 def _checked_out(event: events.CheckedOut, _: HostState) -> Said:
     move = revision_move(event.revision_before, event.revision_after)
     if not event.stale:
@@ -75,6 +80,8 @@ def _opening(event: events.SessionOpening, _: HostState) -> Said:
 
 
 def _waiting(event: events.SessionWaiting, _: HostState) -> Said:
+    if event.code == "place":  # with many hosts most of them wait so, and nobody can do anything about it
+        return Said(event.message)
     return Said(event.message, "warning", is_milestone=True, url=event.url)
 
 

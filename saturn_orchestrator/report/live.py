@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from saturn_orchestrator.events import Event
-from saturn_orchestrator.report.lines import Said, said
+from saturn_orchestrator.report.lines import Said, is_chatter, said
 from saturn_orchestrator.report.style import can_redraw, duration_text, linked, look, tally, verbatim, word_text
 from saturn_orchestrator.report.times import local_time
 from saturn_orchestrator.state.model import HostState, RunState, Status
@@ -74,6 +74,8 @@ class LiveView:
         """Keep what is finished, and the rows up to date."""
         self._runs[run.run] = run
         self._stopwatches[run.run, host].turn(run.hosts[host])
+        if is_chatter(event):
+            return
         words = said(event, run.hosts[host])
         if words is not None and words.is_milestone:
             self._kept.append(milestone_line(local_time(event.at, self._zone), host, words))
@@ -224,17 +226,23 @@ def _chosen(hosts: Sequence[HostRow], height: int) -> tuple[Sequence[HostRow], S
     if len(hosts) <= height:
         return hosts, ()
     room = max(height - 1, 0)
-    ranked = sorted(hosts, key=lambda row: _rank(row.host.status))
+    ranked = sorted(hosts, key=lambda row: _rank(row.host))
     return ranked[:room], ranked[room:]
 
 
-def _rank(status: Status) -> int:
-    """Unfinished hosts first, then those that did not succeed, then those that wait, then those that are well."""
-    if status is Status.PENDING:
-        return 2
-    if not status.is_final:
+def _rank(host: HostState) -> int:
+    """Hosts that need a person, then those at work, those that are on their way, those that wait, those that are well.
+
+    A line that is away may come back by itself; that is no reason to look elsewhere first.
+    """
+    status = host.status
+    if status.is_final:
+        return 4 if status.is_success else 0
+    if host.awaits or host.link_lost_at or host.left:
         return 0
-    return 3 if status.is_success else 1
+    if status in {Status.CONFIRMED, Status.RUNNING}:
+        return 1
+    return 3 if status in _CLOCKLESS else 2
 
 
 def _cells(row: HostRow) -> list[Text]:

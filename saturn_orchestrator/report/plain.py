@@ -29,16 +29,18 @@ class PlainView:
         self._is_open = True
         self._holds = 0
         self._kept: list[str] = []
+        self._widths: dict[str, int] = {}
 
     def opened(self, run: RunState) -> None:
-        """Nothing has happened here yet, so there is nothing to say."""
+        """Nothing has happened here yet, so there is nothing to say; but how wide the names are is known."""
+        self._widths[run.run] = max(map(len, run.hosts), default=0)
 
     def noted(self, host: str, event: Event, run: RunState) -> None:
         """Keep the line of the event, when it has one."""
         words = said(event, run.hosts[host])
         if words is not None:
-            width = max(len(name) for name in run.hosts)
-            self._kept.append(plain_line(local_time(event.at, self._zone), f"{host:<{width}}", words))
+            name = f"{host:<{self._widths.get(run.run, 0)}}"
+            self._kept.append(plain_line(local_time(event.at, self._zone), name, words))
 
     def flush(self) -> None:
         """Write what was kept, unless a person is being asked."""

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from saturn_orchestrator import events
 from saturn_orchestrator.ages import age_text, seconds_between, span_text
 from saturn_orchestrator.events import Facts, LockFact, ServiceFact
+from saturn_orchestrator.report.folding import folded, folded_lines
 from saturn_orchestrator.report.problems import problem_block, spaced
 from saturn_orchestrator.report.style import (
     counted,
@@ -61,12 +62,31 @@ def status_table(
     """
     now = clock()
     known = remarks or {}
-    blocks = [block for standing in standings for block in _blocks(standing, now, known.get(standing.host))]
+    whole, alike = folded(standings, lambda each: _likeness(each, now, known.get(each.host)))
+    blocks = [block for standing in whole for block in _blocks(standing, now, known.get(standing.host))]
     blocks += waiting
+    groups = [([each.host for each in group], _alike(group[0])) for group in alike]
+    blocks += [folded_lines(groups, "saturn status --json   # or some: saturn status --hosts NAME,NAME")]
     blocks += list(_surroundings_blocks(around)) if around else []
     counts = tally((standing.reachability for standing in standings), _REACHABILITY_ORDER)
     last = verbatim(f"{counted(len(standings), 'host')}{': ' if counts else ''}{counts}.", "bold")
-    return Group(_fitting_table(standings, now, known), Text(), *spaced(blocks), last)
+    rows: list[RenderableType] = [_fitting_table(whole, now, known), Text()] if whole or not alike else []
+    return Group(*rows, *spaced(blocks), last)
+
+
+def _likeness(standing: Standing, now: str, remark: Remark | None) -> str | None:
+    """What a host is that many may be; None for one that something is to be said of."""
+    if _blocks(standing, now, remark) or not standing.facts or standing.source != "live":
+        return None
+    is_well = all(each.health in {"", "healthy"} and each.state != "stopped" for each in standing.facts.services)
+    return _alike(standing) if is_well else None
+
+
+def _alike(standing: Standing) -> str:
+    run = standing.facts.last_run if standing.facts else None
+    return (
+        f"{standing.reachability} at {_revision(standing)}{f', last run {run.outcome}' if run and run.outcome else ''}"
+    )
 
 
 def _fitting_table(standings: Sequence[Standing], now: str, remarks: Mapping[str, Remark]) -> FirstFitting:

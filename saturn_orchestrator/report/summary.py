@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from saturn_orchestrator.events import Finding
 from saturn_orchestrator.report.advice import RESTORE, next_command, place
+from saturn_orchestrator.report.folding import folded, folded_lines
 from saturn_orchestrator.report.problems import problem_block, spaced
 from saturn_orchestrator.report.style import (
     counted,
@@ -60,10 +61,21 @@ _OUTCOME_STYLES = {"success": "bold green", "failure": "bold red"}
 def summary(run: RunState, verdict: Outcome) -> Group:
     """The whole summary of a run, whether all its hosts are finished or some were detached from."""
     hosts = tuple(run.hosts.values())
-    blocks = [block for host in hosts for block in _blocks(run, host)]
-    quiet = [_quiet_line(host) for host in hosts if host.status in _QUIET]
-    back = [line for host in hosts for line in _ways_back(host)]
-    return Group(host_table(hosts), Text(), *spaced([*blocks, quiet]), *back, _last_line(run, verdict))
+    whole, alike = folded(hosts, lambda host: None if [*_blocks(run, host), *_ways_back(host)] else _likeness(host))
+    groups = [([host.host for host in group], _likeness(group[0])) for group in alike]
+    blocks = [block for host in whole for block in _blocks(run, host)]
+    quiet = [_quiet_line(host) for host in whole if host.status in _QUIET]
+    back = [line for host in whole for line in _ways_back(host)]
+    rest = [folded_lines(groups, f"saturn show {run.run} --json")]
+    rows: list[RenderableType] = [host_table(whole), Text()] if whole else []
+    return Group(*rows, *spaced([*blocks, quiet, *rest]), *back, _last_line(run, verdict))
+
+
+def _likeness(host: HostState) -> str:
+    """What a host is that many may be: its status, where it stands, and why."""
+    at = f" at {short_revision(host.revision_after)}" if host.status.is_success and host.revision_after else ""
+    error = host.error or host.left
+    return f"{str(host.status).replace('_', ' ')}{at}{f' ({error.message})' if error else ''}"
 
 
 def _ways_back(host: HostState) -> Iterator[Text]:

@@ -10,7 +10,14 @@ from math import inf
 from typing import TypeGuard
 
 from saturn_orchestrator import events
-from saturn_orchestrator.errors import ExecutorRefused, HostKeyRejected, SessionError, SessionLost
+from saturn_orchestrator.errors import (
+    ExecutorRefused,
+    HostKeyRejected,
+    SaturnError,
+    SessionError,
+    SessionLost,
+    TooManyFiles,
+)
 from saturn_orchestrator.events import Line, NodeEvent, Request, WorkerVanished, now
 from saturn_orchestrator.rollout.outbox import Outbox
 from saturn_orchestrator.rollout.survey import connect
@@ -22,6 +29,9 @@ LINK_PATIENCE_S = 600.0
 
 SILENCE_S = 45.0
 """A follower gives a sign of life every 10 s; a line that is silent for this long is as good as broken."""
+
+GRAIN_S = 1.0
+"""How exactly that is timed: a timer a line would cost more than the line."""
 
 PAUSE_S = 0.5
 PAUSE_MAX_S = 15.0
@@ -132,7 +142,7 @@ class Following:
             try:
                 await self._connect(left_s)
                 await self._listen()
-            except SessionError as error:
+            except (SessionError, TooManyFiles) as error:
                 if _is_for_good(error):
                     self.leave("link_lost", error.message, error.hint)
                     return
@@ -166,7 +176,7 @@ class Following:
             self._waiting = event.code, event.url
             self._outbox.post(event)
 
-    async def _hang_up(self, lost: SessionError) -> None:
+    async def _hang_up(self, lost: SaturnError) -> None:
         await self.close()
         self._link.trace(f"{self._host.name}: {lost.message}")
         if not self._is_away:
@@ -189,10 +199,11 @@ class Following:
                 asked = replace(self._request, verb=verb, after=self.seq)
                 carried = (self._bundle, self._secrets) if verb == "run" else ()
                 async for line in self.session.ask(asked, *carried):
-                    if not isinstance(line, NodeEvent):
+                    if not events.is_of_node(line):
                         await self._note_noise(line)
                         continue
-                    silence.reschedule(loop.time() + SILENCE_S)
+                    if (when := loop.time() + SILENCE_S) > (silence.when() or 0.0) + GRAIN_S:
+                        silence.reschedule(when)
                     self._note_life()
                     if not self._has_end and await self._is_left_with(line, verb):
                         await self.close()
@@ -259,6 +270,8 @@ class Following:
 
     def _heed(self, event: NodeEvent) -> None:
         """Keep in mind what is still at stake and what the node asks to be acknowledged, and answer it."""
+        if isinstance(event, events.Log | events.Progress) and not self._question:
+            return
         match event:
             case events.AckNeeded():
                 self._question = event.service
@@ -313,7 +326,7 @@ class Following:
         self._has_end = True
 
 
-def _is_for_good(error: SessionError) -> bool:
+def _is_for_good(error: SaturnError) -> bool:
     """Whether no time heals it: another host key, or a policy that shut us out. Whoever answers is not asked twice."""
     return isinstance(error, HostKeyRejected) or error.code == "denied_by_policy"
 

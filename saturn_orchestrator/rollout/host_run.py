@@ -8,7 +8,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 
 from saturn_orchestrator import events
-from saturn_orchestrator.errors import Denied, ExecutorRefused, HostKeyRejected, SaturnError, SessionError, Unreachable
+from saturn_orchestrator.errors import (
+    Denied,
+    ExecutorRefused,
+    HostKeyRejected,
+    SaturnError,
+    SessionError,
+    TooManyFiles,
+    Unreachable,
+)
 from saturn_orchestrator.events import Line, Request, now
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.plan.order import node_order
@@ -183,8 +191,8 @@ class HostRun:
         self._ordered_by = prior
         try:
             proposal = await self._ways.order(self._host, session, prior)
-        except (ExecutorRefused, Denied, HostKeyRejected):
-            self._ordered_by = ""  # it said no
+        except (ExecutorRefused, Denied, HostKeyRejected, TooManyFiles):
+            self._ordered_by = ""  # it said no, or never heard of it
             raise
         except SessionError as error:
             await self._follow_unseen(error)

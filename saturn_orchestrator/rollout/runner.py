@@ -14,7 +14,10 @@ from saturn_orchestrator.state.reduce import reduce_run
 from saturn_orchestrator.topology.model import Host
 
 BATCH = 512
-"""Events noted between two flushes of the sinks, at most."""
+"""Events noted before the other tasks have their turn, at most."""
+
+FLUSH_S = 0.05
+"""How far apart the sinks are flushed while events keep coming: each time costs as much as several events."""
 
 
 class Stop:
@@ -62,6 +65,8 @@ class Rollout:
         self._runs: dict[str, RunState] = {}
         self._mail: Mail = asyncio.Queue()
         self._begun: list[tuple[Walk, asyncio.Task[None]]] = []
+        self._flushed_at = float("-inf")
+        self._flushing: asyncio.TimerHandle | None = None
         stop.listen(soft=self._stop, hard=self._detach)
 
     def open(self, run: RunState) -> None:
@@ -85,12 +90,28 @@ class Rollout:
             left -= self._noted(await self._mail.get())
             for _ in range(min(self._mail.qsize(), BATCH)):
                 left -= self._noted(self._mail.get_nowait())
-            for sink in self._sinks:
-                sink.flush()
+            self._flush_soon()
+        self._flush()
         for run in self._runs.values():
             for sink in self._sinks:
                 sink.closed(run)
         return self._runs
+
+    def _flush_soon(self) -> None:
+        """At once after a silence; while events keep coming, after a moment in which more of them come."""
+        wait_s = self._flushed_at + FLUSH_S - asyncio.get_running_loop().time()
+        if wait_s <= 0:
+            self._flush()
+        elif self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_later(wait_s, self._flush)
+
+    def _flush(self) -> None:
+        if self._flushing:
+            self._flushing.cancel()
+            self._flushing = None
+        self._flushed_at = asyncio.get_running_loop().time()
+        for sink in self._sinks:
+            sink.flush()
 
     def _noted(self, mail: Opening | Posted | Ended | asyncio.Future[None]) -> bool:
         """Whether a task ended."""

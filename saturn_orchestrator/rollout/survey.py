@@ -12,10 +12,8 @@ from typing import NamedTuple
 
 from tenacity import (
     AsyncRetrying,
+    RetryCallState,
     retry_if_exception,
-    stop_after_attempt,
-    stop_before_delay,
-    stop_never,
     wait_random_exponential,
 )
 
@@ -58,14 +56,15 @@ async def connect(
         SessionError: why there is none; Unreachable when nobody answered.
     """
     patience = patience_s or host.ssh.connect_timeout_s
+    clock = _Clock(patience, tell)
     tries = AsyncRetrying(
-        stop=stop_before_delay(patience) | (stop_after_attempt(attempts) if attempts else stop_never),
+        stop=lambda state: clock.is_over(state) or state.attempt_number == attempts,
         wait=wait_random_exponential(multiplier=0.5, max=10),
         retry=retry_if_exception(_is_worth_another_try),
         reraise=True,
     )
     try:
-        async with patient(patience, tell, grace=GRACE) as told:
+        async with patient(patience, clock.told, grace=GRACE) as told:
             async for attempt in tries:
                 with attempt:
                     told(events.SessionOpening(events.now(), attempt.retry_state.attempt_number))
@@ -76,6 +75,32 @@ async def connect(
             hint=f"is it powered and online? try: ping {host.address}",
         ) from error
     raise AssertionError("tenacity either returns or raises")
+
+
+class _Clock:
+    """How long a host was tried: but for the time in which other hosts had all the connections."""
+
+    def __init__(self, patience_s: float, tell: Tell) -> None:
+        self._patience_s = patience_s
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._waits_since: float | None = None
+
+    def told(self, event: events.OwnEvent) -> None:
+        """A Tell."""
+        if isinstance(event, events.SessionWaiting) and event.code == "place":
+            now = self._loop.time()
+            if self._waits_since is None:
+                self._waits_since = now
+            else:
+                self._began += now - self._waits_since
+                self._waits_since = None
+        self._tell(event)
+
+    def is_over(self, state: RetryCallState) -> bool:
+        """Whether another try would come too late."""
+        return self._loop.time() - self._began + state.upcoming_sleep >= self._patience_s
 
 
 def _is_worth_another_try(error: BaseException) -> bool:

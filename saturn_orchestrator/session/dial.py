@@ -9,14 +9,17 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from saturn_orchestrator.errors import OffTailnet, SessionError
 from saturn_orchestrator.events import OwnEvent, SessionWaiting, now
 from saturn_orchestrator.session.approval import Approvals
-from saturn_orchestrator.session.base import Channel, Offer, Session, Tell
+from saturn_orchestrator.session.base import Channel, Offer, Session, Tell, nobody
+from saturn_orchestrator.session.descriptors import room, spent
 from saturn_orchestrator.session.known_hosts import Key
+from saturn_orchestrator.session.places import AT_ONCE, Place, Placed, Places
 from saturn_orchestrator.session.route import Route, is_tailnet_wanted, route_of
 from saturn_orchestrator.session.trip import Trip
 from saturn_orchestrator.tailnet.book import AddressBook
@@ -38,6 +41,9 @@ FIRST_CONTACT_S = 40.0
 
 PINGS, PING_S = 5, 1.0
 """How often, and how far apart, a path is looked at: packets go by DERP until a direct one was found."""
+
+PLACE_S = 86_400.0
+"""How long a host may wait for others to give up their connections: they all do, each in its time."""
 
 _ABSENT = "saturn deploy --hosts {host} --defer-offline   # leaves word for when it is back"
 
@@ -77,10 +83,12 @@ class Switchboard:
         hosts: Mapping[str, Host],
         announce: Announce | None = None,
         book: AddressBook | None = None,
+        places: Places | None = None,
     ) -> None:
         """hosts: of the whole topology; one may be reached through another. book: this machine's unless told.
 
-        trips: by host, the last attempt to reach it.
+        places: how many connections there may be at once; as many as this process may have, up to AT_ONCE. trips: by
+        host, the last attempt to reach it.
         """
         self.book = book or AddressBook()
         self.trips: dict[str, Trip] = {}
@@ -89,6 +97,7 @@ class Switchboard:
         self._approvals = Approvals()
         self._jumps: Jumps | None = None
         self._looking: set[asyncio.Task[None]] = set()
+        self._places = places or _affordable(len(hosts))
 
     async def __call__(self, host: Host, tell: Tell) -> Session:
         """A session with the host, by its `transport`.
@@ -97,12 +106,12 @@ class Switchboard:
             SessionError: see errors.py.
         """
         route = await self.route(host)
-        trip = self.trips[host.name] = Trip()
         if route.is_local:
             from saturn_orchestrator.session.local import open_local
 
-            return await open_local(host, trip)
-        return await self._over_ssh(route, self._told(host, tell), trip)
+            return await open_local(host, self._trip(host))
+        place = await self._place(host, tell)
+        return Placed(await self._held(place, route, self._told(host, tell)), place, partial(self._again, host))
 
     async def shell(self, host: Host, command: tuple[str, ...], tell: Tell) -> Channel:
         """An OpenShell.
@@ -133,8 +142,12 @@ class Switchboard:
         from saturn_orchestrator.session.ssh import offered_keys
 
         told = tuple(Key.of(line) for line in route.peer.host_keys) if route.peer else ()
-        async with self._through().dial(route, tell) as dial:
-            keys = await offered_keys(route, dial, self._told(host, tell))
+        place = await self._place(host, tell)
+        try:
+            async with self._through().dial(route, tell) as dial:
+                keys = await offered_keys(route, dial, self._told(host, tell))
+        finally:
+            place.free()
         return Offer(route.where, route.names, keys, told)
 
     async def route(self, host: Host) -> Route:
@@ -186,18 +199,47 @@ class Switchboard:
         """Hang up what was shared."""
         for task in self._looking:
             task.cancel()
+        self._places.close()
         if self._jumps:
             await self._jumps.close()
 
-    async def _over_ssh(self, route: Route, tell: Tell, trip: Trip) -> Session:
+    async def _place(self, host: Host, tell: Tell) -> Place:
+        """A place among the connections; the time that others have them all is no part of the host's own patience."""
+        if not self._places.is_full:
+            return await self._places.arrival()
+        tell(SessionWaiting(now(), "place", f"waits for one of {self._places.limit} connections", patience_s=PLACE_S))
+        place = await self._places.arrival()
+        tell(SessionWaiting(now(), "place", "a connection is free", patience_s=host.ssh.connect_timeout_s))
+        return place
+
+    async def _held(self, place: Place, route: Route, tell: Tell) -> Session:
+        is_open = False
+        try:
+            session = await self._over_ssh(route, tell)
+            is_open = True
+        finally:
+            if not is_open:
+                place.free()
+        return session
+
+    async def _again(self, host: Host) -> tuple[Session, Place]:
+        place = await self._places.comeback()
+        route = await self.route(host)
+        return await self._held(place, route, self._told(host, nobody)), place
+
+    async def _over_ssh(self, route: Route, tell: Tell) -> Session:
         from saturn_orchestrator.session.ssh import open_ssh
 
         sighting = self._sighting(route.peer, route.address) if route.peer else None
         async with self._through().dial(route, tell) as dial:
-            session = await open_ssh(route, self._approvals, dial, tell, trip, sighting)
+            session = await open_ssh(route, self._approvals, dial, tell, self._trip(route.host), sighting)
         if sighting:
             sighting.note_presence()
         return session
+
+    def _trip(self, host: Host) -> Trip:
+        trip = self.trips[host.name] = Trip()
+        return trip
 
     def _through(self) -> Jumps:
         from saturn_orchestrator.session.ssh import Jumps
@@ -234,7 +276,7 @@ class Switchboard:
         except ConnectionRefusedError:
             raise  # somebody is there
         except OSError as error:
-            raise OffTailnet(
+            raise spent(error) or OffTailnet(
                 f"{route.host.name} is {absence}", code="offline", hint=_ABSENT.format(host=route.host.name)
             ) from error
 
@@ -262,6 +304,14 @@ class Switchboard:
         self._looking.add(task)
         task.add_done_callback(self._looking.discard)
         return sighting
+
+
+def _affordable(hosts: int) -> Places:
+    """Places for so many hosts, as far as this process may have descriptors: one each, and one for each set aside."""
+    wanted = 2 * min(hosts, AT_ONCE)
+    allowed = room(wanted)
+    limit = AT_ONCE if allowed >= wanted else min(allowed, AT_ONCE)
+    return Places(limit, max(allowed - limit, 0))
 
 
 async def _connected(address: str, port: int) -> socket.socket:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from saturn_orchestrator.errors import ExecutorRefused
+from saturn_orchestrator.session.descriptors import spent
 from saturn_orchestrator.session.payload import bootstrap_command, payload
 from saturn_orchestrator.session.stream import Conversation
 from saturn_orchestrator.session.trip import Trip
@@ -86,5 +87,5 @@ async def open_process(command: Sequence[str]) -> ProcessChannel:
             start_new_session=True,  # Ctrl-C is for saturn; the run belongs to the node
         )
     except OSError as error:
-        raise ExecutorRefused(f"cannot start {command[0]}: {error}", code="executor_failed") from error
+        raise spent(error) or ExecutorRefused(f"cannot start {command[0]}: {error}", code="executor_failed") from error
     return ProcessChannel(process)

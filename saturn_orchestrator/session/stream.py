@@ -151,6 +151,6 @@ def _split(bundle: bytes, *, goes_along: bool) -> tuple[str, bytes]:
 
 def _belonging(line: Line, host: str, run: str) -> Line:
     """The line itself when it speaks of this host and run; no host can speak for another."""
-    if isinstance(line, events.NodeEvent) and (line.host != host or line.run != run):
+    if events.is_of_node(line) and (line.host != host or line.run != run):
         return Malformed(f"{line.type} of {line.host}, run {line.run}", "speaks for another host or run")
     return line

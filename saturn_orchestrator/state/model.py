@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from saturn_orchestrator.events import Finding
+from saturn_orchestrator.state.layered import with_changed
 
 
 class Status(StrEnum):
@@ -79,7 +81,8 @@ class HostState:
     task: `backup` or `restore` when its plan was to deploy nothing. left: why nobody watches it here any more, though
     it has no end. link_lost_at: since when the line is away, "" while it stands. digest: of the plan that was
     confirmed. duration_s: as the node measured it, since the two clocks may differ. last_seq: of the node's events.
-    surplus: how many events did not fit and were kept out. noise: how many lines were no events at all.
+    surplus: how many events did not fit and were kept out. noise: how many lines were no events at all. awaits: what
+    keeps it, `approval` by a person or `acknowledgement`; "" when nothing does.
     """
 
     host: str
@@ -107,6 +110,13 @@ class HostState:
     surplus: int = 0
     noise: int = 0
     task: str = ""
+    awaits: str = ""
+
+    def but(self, **changes: Any) -> HostState:
+        """The same with other values in some fields: `replace`, which would ask for each of them, at a line's price."""
+        changed = object.__new__(HostState)
+        changed.__dict__.update(self.__dict__, **changes)
+        return changed
 
     @property
     def is_resumable(self) -> bool:
@@ -135,7 +145,7 @@ class RunState:
 
     def with_host(self, state: HostState) -> RunState:
         """The run with one host's state replaced."""
-        return replace(self, hosts={**self.hosts, state.host: state})
+        return RunState(self.run, self.revision, with_changed(self.hosts, state.host, state), self.started_at)
 
     def only(self, hosts: Iterable[str]) -> RunState:
         """The run as if it had no other hosts than these."""

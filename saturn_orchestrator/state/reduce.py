@@ -35,10 +35,10 @@ def reduce(host: HostState, event: Event) -> HostState:
     if events.is_aside(event):
         return host
     if isinstance(event, events.UnknownEvent):
-        return _seen(host, event.seq) if _fits(host, _ORDERED, event.seq) else replace(host, surplus=host.surplus + 1)
+        return _seen(host, event.seq) if _fits(host, _ORDERED, event.seq) else host.but(surplus=host.surplus + 1)
     states, move = MOVES[type(event)]
     if not _fits(host, states, seq):
-        return replace(host, surplus=host.surplus + 1)
+        return host.but(surplus=host.surplus + 1)
     moved = move(host, event)
     return moved if seq is None else _seen(moved, seq)
 
@@ -49,7 +49,7 @@ def _fits(host: HostState, states: frozenset[Status], seq: int | None) -> bool:
 
 def _seen(host: HostState, seq: int) -> HostState:
     """A word of the node: whoever left it or lost it hears it again, here or in another terminal."""
-    return replace(host, last_seq=seq, left=None, link_lost_at="")
+    return host.but(last_seq=seq, left=None, link_lost_at="")
 
 
 # --- the controller's own events --------------------------------------------------------------------------------------
@@ -57,124 +57,125 @@ def _seen(host: HostState, seq: int) -> HostState:
 
 def _opening(host: HostState, event: events.SessionOpening) -> HostState:
     started = host.started_at or event.at
-    return replace(host, status=Status.CONNECTING, attempt=event.attempt, started_at=started)
+    return host.but(status=Status.CONNECTING, attempt=event.attempt, started_at=started, awaits="")
 
 
 def _waiting(host: HostState, event: events.SessionWaiting) -> HostState:
     # What a node at work said last stays; that the line to it is lost is told beside it.
-    return replace(host, text=event.message) if host.status in _BEFORE_RUN else host
+    awaits = "approval" if event.code == "approval" else ""
+    return host.but(text=event.message, awaits=awaits) if host.status in _BEFORE_RUN else host
 
 
 def _opened(host: HostState, event: events.SessionOpened) -> HostState:
-    return replace(host, status=Status.CONNECTED, text=event.path)
+    return host.but(status=Status.CONNECTED, text=event.path, awaits="")
 
 
 def _planned(host: HostState, event: events.HostPlanned) -> HostState:
-    return replace(
-        host, status=Status.PLANNED, revision_before=event.revision_before, revision_after=event.revision_before,
+    return host.but(
+        status=Status.PLANNED, revision_before=event.revision_before, revision_after=event.revision_before,
         task=event.task,
     )  # fmt: skip
 
 
 def _confirmed(host: HostState, event: events.HostConfirmed) -> HostState:
     # The time a person took to answer is not the host's.
-    return replace(host, status=Status.CONFIRMED, by=event.by, digest=event.digest, started_at=event.at, text="")
+    return host.but(status=Status.CONFIRMED, by=event.by, digest=event.digest, started_at=event.at, text="")
 
 
 def _plan_stale(host: HostState, _: events.PlanStale) -> HostState:
-    return replace(host, status=Status.CONNECTED)
+    return host.but(status=Status.CONNECTED)
 
 
 def _queued(host: HostState, event: events.HostQueued) -> HostState:
-    return replace(host, text=f"waits for its batch, {event.batch} of {event.batches}")
+    return host.but(text=f"waits for its batch, {event.batch} of {event.batches}")
 
 
 def _skipped(host: HostState, event: events.HostSkipped) -> HostState:
     error = HostError("halted", event.message, f"saturn deploy --hosts {host.host}")
-    return replace(host, status=Status.SKIPPED, error=error, text="", finished_at=event.at)
+    return host.but(status=Status.SKIPPED, error=error, text="", finished_at=event.at)
 
 
 def _deferred(host: HostState, event: events.HostDeferred) -> HostState:
     before = event.revision_before
-    return replace(
-        host, status=Status.DEFERRED, by=event.by, revision_before=before, revision_after=before, finished_at=event.at
+    return host.but(
+        status=Status.DEFERRED, by=event.by, revision_before=before, revision_after=before, finished_at=event.at
     )
 
 
 def _declined(host: HostState, event: events.HostDeclined) -> HostState:
-    return replace(host, status=Status.DECLINED, finished_at=event.at)
+    return host.but(status=Status.DECLINED, finished_at=event.at)
 
 
 def _cancelled(host: HostState, event: events.HostCancelled) -> HostState:
-    return replace(host, status=Status.CANCELLED, finished_at=event.at)
+    return host.but(status=Status.CANCELLED, finished_at=event.at)
 
 
 def _unreachable(host: HostState, event: events.HostUnreachable) -> HostState:
     error = HostError(event.code, event.message, event.hint)
-    return replace(host, status=Status.UNREACHABLE, error=error, finished_at=event.at)
+    return host.but(status=Status.UNREACHABLE, error=error, finished_at=event.at)
 
 
 def _failed(host: HostState, event: events.HostFailed) -> HostState:
     error = HostError(event.code, event.message, event.hint)
-    return replace(host, status=Status.FAILED, error=error, finished_at=event.at)
+    return host.but(status=Status.FAILED, error=error, finished_at=event.at)
 
 
 def _attached(host: HostState, _: events.HostAttached) -> HostState:
     """Whatever was known before, the order was given; a host that has not said hello may still turn out never begun."""
     status = Status.RUNNING if host.last_seq else Status.CONFIRMED
-    return replace(host, status=status, left=None, link_lost_at="")
+    return host.but(status=status, left=None, link_lost_at="")
 
 
 def _left(host: HostState, event: events.HostLeft) -> HostState:
     left = HostError(event.code, event.message, event.hint, host.stage, host.service)
-    return replace(host, status=Status.RUNNING, left=left, link_lost_at="")
+    return host.but(status=Status.RUNNING, left=left, link_lost_at="")
 
 
 def _link_lost(host: HostState, event: events.LinkLost) -> HostState:
-    return replace(host, link_lost_at=host.link_lost_at or event.at)
+    return host.but(link_lost_at=host.link_lost_at or event.at)
 
 
 def _link_restored(host: HostState, _: events.LinkRestored) -> HostState:
-    return replace(host, link_lost_at="")
+    return host.but(link_lost_at="")
 
 
 def _left_out(host: HostState, event: events.LinesLeftOut) -> HostState:
-    return replace(host, noise=host.noise + event.count)
+    return host.but(noise=host.noise + event.count)
 
 
 def _lost(host: HostState, event: events.RunLost) -> HostState:
     error = HostError(event.code, event.message, event.hint, host.stage, host.service)
-    return replace(host, status=Status.LOST, error=error, left=None, link_lost_at="", finished_at=event.at)
+    return host.but(status=Status.LOST, error=error, left=None, link_lost_at="", finished_at=event.at)
 
 
 # --- the node's events ------------------------------------------------------------------------------------------------
 
 
 def _hello(host: HostState, event: events.Hello) -> HostState:
-    return replace(host, status=Status.RUNNING, log=event.log)
+    return host.but(status=Status.RUNNING, log=event.log)
 
 
 def _stage_started(host: HostState, event: events.StageStarted) -> HostState:
-    return replace(host, stage=event.stage, service="", text="")
+    return host.but(stage=event.stage, service="", text="")
 
 
 def _stage_over(host: HostState, event: events.StageFinished | events.StageSkipped) -> HostState:
-    return replace(host, stage=event.stage, service="")
+    return host.but(stage=event.stage, service="")
 
 
 def _stage_failed(host: HostState, event: events.StageFailed) -> HostState:
     tail = event.tail or (host.error.tail if host.error else ())
     service = event.service or (host.error.service if host.error else "")
-    return replace(
-        host, stage=event.stage, error=HostError(event.code, event.message, event.hint, event.stage, service, tail)
+    return host.but(
+        stage=event.stage, awaits="", error=HostError(event.code, event.message, event.hint, event.stage, service, tail)
     )
 
 
 def _checked_out(host: HostState, event: events.CheckedOut) -> HostState:
     if event.stage == "rollback":  # the way back: what the host had before this run stays what it was
-        return replace(host, revision_after=event.revision_after)
-    return replace(
-        host, revision_before=event.revision_before, revision_after=event.revision_after, stale=event.stale,
+        return host.but(revision_after=event.revision_after)
+    return host.but(
+        revision_before=event.revision_before, revision_after=event.revision_after, stale=event.stale,
         text=event.message or host.text,
     )  # fmt: skip
 
@@ -205,7 +206,7 @@ def _service_failed(host: HostState, event: events.ServiceFailed) -> HostState:
     failed = _with_service(host, event.service, replace(known, status="failed", health=event.health or "failed"))
     # The first failing service is the evidence; the stage's own failure that follows names them all.
     error = host.error or HostError(event.code, event.message, event.hint, event.stage, event.service, event.tail)
-    return replace(failed, error=error, service=event.service)
+    return failed.but(error=error, service=event.service)
 
 
 def _backup_written(host: HostState, event: events.BackupWritten) -> HostState:
@@ -225,31 +226,31 @@ def _with_backup(host: HostState, service: str, name: str) -> HostState:
 def _with_service(host: HostState, name: str, service: ServiceState) -> HostState:
     if name not in host.services and len(host.services) >= _MAX_ITEMS:
         return host
-    return replace(host, services={**host.services, name: service})
+    return host.but(services={**host.services, name: service})
 
 
 def _ack_needed(host: HostState, event: events.AckNeeded) -> HostState:
-    return replace(host, service=event.service, text="waits for an acknowledgement")
+    return host.but(service=event.service, text="waits for an acknowledgement", awaits="acknowledgement")
 
 
 def _acknowledged(host: HostState, _: events.Acknowledged) -> HostState:
-    return replace(host, text="")
+    return host.but(text="", awaits="")
 
 
 def _finding(host: HostState, event: events.Finding) -> HostState:
-    return replace(host, findings=(*host.findings, event)) if len(host.findings) < _MAX_ITEMS else host
+    return host.but(findings=(*host.findings, event)) if len(host.findings) < _MAX_ITEMS else host
 
 
 def _text(host: HostState, event: events.Progress | events.Log) -> HostState:
-    return replace(host, text=event.text)
+    return host.but(text=event.text)
 
 
 def _diagnostics(host: HostState, event: events.DiagnosticsCollected) -> HostState:
-    return replace(host, diagnostics=event.path)
+    return host.but(diagnostics=event.path)
 
 
 def _refused(host: HostState, event: events.Refused) -> HostState:
-    return replace(host, error=HostError(event.code, event.message, event.hint))
+    return host.but(error=HostError(event.code, event.message, event.hint))
 
 
 def _kept(host: HostState, _: Event) -> HostState:
@@ -261,7 +262,7 @@ def _goodbye(host: HostState, event: events.Goodbye) -> HostState:
     error = host.error
     if status is Status.FAILED and error is None:  # a failure always has a reason, if only this one
         error = HostError("failed", f"the node said {event.outcome} and no reason; see its log", stage=host.stage)
-    return replace(host, status=status, error=error, text="", finished_at=event.at, duration_s=event.duration_s)
+    return host.but(status=status, error=error, text="", finished_at=event.at, duration_s=event.duration_s)
 
 
 def _final_status(host: HostState, outcome: str) -> Status:

@@ -18,6 +18,7 @@ def test_errors_have_the_documented_codes_and_exit_codes():
         "UsageError": ("usage", 2),
         "InventoryError": ("inventory_invalid", 2),
         "RepositoryError": ("repository", 2),
+        "TooManyFiles": ("too_many_files", 2),
         "SessionError": ("session", 1),
         "Unreachable": ("unreachable", 3),
         "OffTailnet": ("offline", 3),

@@ -198,3 +198,37 @@ def test_every_type_name_is_used_once():
 def test_is_own_tells_the_controllers_events_from_the_nodes():
     assert {kind for kind in OWN_TYPES if events.is_own(own_event(kind))} == set(OWN_TYPES)
     assert not [kind for kind in NODE_TYPES if events.is_own(node_event(kind))]
+
+
+@pytest.mark.parametrize("kind", [events.Log, events.Progress])
+@given(text=st.text(), service=st.text(), seq=st.integers(1, 2**53))
+def test_a_line_of_output_is_written_down_as_any_event(kind, text, service, seq):
+    event = kind(seq=seq, at="now", run="r", host="alpha", stage="deploy", text=text, service=service)
+
+    assert events.body_of(event) == events.encode(event)
+
+
+@pytest.mark.parametrize("kind", [events.Log, events.Progress])
+@given(text=st.text(), extra=st.dictionaries(st.text(), st.none() | st.integers() | st.text(), max_size=3))
+def test_a_line_of_output_means_the_same_by_the_short_way_and_by_the_long(kind, text, extra):
+    event = kind(seq=7, at="now", run="r", host="alpha", stage="deploy", text=text)
+    body = json.loads(events.encode(event))
+    short = json.dumps({**extra, **body}, separators=(",", ":"))
+    long = json.dumps({"type": event.type, **extra, **body}, separators=(",", ":"))
+
+    assert events.decode(f"{events.PREFIX}{short}".encode()) == events.decode(f"{events.PREFIX}{long} ".encode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"seq":0,"at":"","run":"","host":"","stage":"","text":"","type":"log"}',
+        '{"seq":9007199254740993,"at":"","run":"","host":"","stage":"","text":"","type":"log"}',
+        '{"seq":1,"type":"log"}',
+        '["type":"log"}',
+        '{"seq":1,"at":"","run":"","host":"","stage":"","text":{"type":"log"},"type":"log"}',
+        '{"at":"type":"log"}',
+    ],
+)
+def test_a_bad_line_of_output_is_malformed(body):
+    assert isinstance(events.decode(f"{events.PREFIX}{body}".encode()), events.Malformed)

@@ -12,7 +12,7 @@ from saturn_orchestrator.session.trip import Trip
 TAIL = 4000
 """Characters kept of what the far side says beside its output."""
 
-_HIGH_WATER = 1024 * 1024
+_HIGH_WATER = 256 * 1024
 
 
 class SshChannel(asyncssh.SSHClientSession[bytes]):

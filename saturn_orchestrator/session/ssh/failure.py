@@ -7,8 +7,9 @@ import socket
 
 import asyncssh
 
-from saturn_orchestrator.errors import Denied, HostKeyRejected, SessionError, Unreachable
+from saturn_orchestrator.errors import Denied, HostKeyRejected, SessionError, TooManyFiles, Unreachable
 from saturn_orchestrator.events import neutral
+from saturn_orchestrator.session.descriptors import spent
 from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.session.ssh.client import Client
 from saturn_orchestrator.session.ssh.keys import TrustedKeys, fingerprint
@@ -21,8 +22,10 @@ _OWN_WORDS = "SSH connection closed"
 _POLICY = "mend the ssh rules of the tailnet's policy for this user and this host; docs/tailscale.md shows them"
 
 
-def session_error(error: Exception, route: Route, client: Client, keys: TrustedKeys) -> SessionError:
+def session_error(error: Exception, route: Route, client: Client, keys: TrustedKeys) -> SessionError | TooManyFiles:
     """Why there is no session."""
+    if without := spent(error):
+        return without
     host = route.host
     if client.is_let_in:
         return _unanswered(error, route, client)

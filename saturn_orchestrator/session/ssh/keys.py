@@ -15,6 +15,7 @@ import asyncssh
 from saturn_orchestrator.errors import Denied, HostKeyRejected, OffTailnet
 from saturn_orchestrator.files import content
 from saturn_orchestrator.session import known_hosts
+from saturn_orchestrator.session.descriptors import spent
 from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.tailnet.model import Peer
 from saturn_orchestrator.topology.model import Host
@@ -60,6 +61,8 @@ def _private_key(file: Path, _: int) -> asyncssh.SSHKey:
     try:
         return asyncssh.read_private_key(file)
     except (asyncssh.KeyImportError, OSError) as error:
+        if without := spent(error):
+            raise without from error
         # asyncssh has no class of its own for a key that would need a passphrase.
         if "assphrase" not in str(error):
             raise Denied(f"the identity {file} cannot be read: {error}", code="identity_unreadable") from error
@@ -120,7 +123,8 @@ def _of_the_file(route: Route) -> TrustedKeys:
     try:
         found = known_hosts.known(known_hosts.text_of(content(file)), route.names, host.ssh.port)
     except (ValueError, OSError) as error:
-        raise HostKeyRejected(f"{file} cannot be read: {error}", code="known_hosts_unreadable") from error
+        unreadable = HostKeyRejected(f"{file} cannot be read: {error}", code="known_hosts_unreadable")
+        raise spent(error) or unreadable from error
     trusted, authorities, revoked = map(_imported, (found.keys, found.authorities, found.revoked))
     if trusted or authorities:
         return TrustedKeys(trusted, authorities, revoked, str(file))

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncssh
 
-from saturn_orchestrator.errors import SessionError
+from saturn_orchestrator.errors import SessionError, TooManyFiles
 from saturn_orchestrator.events import SessionWaiting, now
 from saturn_orchestrator.session.approval import Approvals, Turn
 from saturn_orchestrator.session.base import Sighting, Tell, patient
@@ -215,7 +215,7 @@ class Login:
                 if turn:
                     self._approvals.over(turn, is_let_in=is_let_in)
 
-    def failure(self, error: Exception) -> SessionError:
+    def failure(self, error: Exception) -> SessionError | TooManyFiles:
         """Why there is no session."""
         client = self._client or Client(self._route, lambda _: None, self._approvals, None, self._trip)
         return session_error(error, self._route, client, self._keys)

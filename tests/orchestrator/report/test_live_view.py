@@ -189,15 +189,35 @@ def many_hosts(count: int) -> list[HostRow]:
     return [HostRow(host) for host in hosts]
 
 
-def test_more_hosts_than_rows_show_the_unfinished_and_the_failed_first():
+def test_more_hosts_than_rows_show_the_failed_and_the_unfinished_first():
     lines = [line.plain for line in region(many_hosts(30), 80, 17)]
     running, failed, pending = range(3, 30, 4), range(2, 30, 4), (1, 5)
-    assert [line.split()[0] for line in lines[:-1]] == [f"host-{n:02d}" for n in (*running, *failed, *pending)]
+    assert [line.split()[0] for line in lines[:-1]] == [f"host-{n:02d}" for n in (*failed, *running, *pending)]
     assert lines[-1] == "… and 14 more: 6 pending, 8 changed"
 
 
 def test_hosts_that_fit_keep_their_order():
     assert [line.plain.split()[0] for line in region(many_hosts(8), 80, 8)] == [f"host-0{n}" for n in range(8)]
+
+
+def test_of_a_thousand_hosts_those_that_need_a_person_are_seen_and_the_rest_is_counted():
+    hosts = [
+        *(HostState(f"well{n}", Status.CHANGED) for n in range(312)),
+        *(HostState(f"waits{n}", Status.PENDING) for n in range(640)),
+        *(HostState(f"works{n}", Status.RUNNING, "deploy") for n in range(40)),
+        *(HostState(f"dials{n}", Status.CONNECTING) for n in range(3)),
+        HostState("asks", Status.CONNECTING, text="needs approval", awaits="approval"),
+        HostState("gone", Status.RUNNING, link_lost_at=at(3)),
+        HostState("carries", Status.RUNNING, awaits="acknowledgement"),
+        HostState("broken", Status.FAILED),
+        HostState("lost", Status.LOST),
+    ]
+
+    lines = [line.plain for line in region([HostRow(host, 1) for host in hosts], 80, 24)]
+
+    assert [line.split()[0] for line in lines[:6]] == ["asks", "gone", "carries", "broken", "lost", "works0"]
+    assert lines[-1] == "… and 977 more: 640 pending, 3 connecting, 22 running, 312 changed"
+    assert len(lines) == 24
 
 
 def wide_host(

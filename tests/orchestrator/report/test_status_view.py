@@ -282,3 +282,25 @@ def test_what_the_tailnet_tells_beside_the_hosts_stands_below():
         ),
         "note[tailnet_strangers]: on the tailnet with Tailscale SSH, and in no topology: a, b, c, d, e, f, g, h …",
     ]
+
+
+def test_a_thousand_hosts_are_a_screen_and_what_is_wrong_stands_whole():
+    well = facts(services=(ServiceFact("mosquitto", "running", "healthy"),))
+    standings = [Standing(f"h{number}", "online", facts=well, behind=0) for number in range(990)]
+    standings += [Standing(f"late{number}", "online", facts=well, behind=3) for number in range(8)]
+    standings += [Standing("sick", "online", facts=facts(), behind=0)]
+    standings += [Standing("pi", "unreachable", error=HostError("unreachable", "timed out"))]
+
+    lines = text_of(*standings).splitlines()
+
+    assert [line.split()[0] for line in lines[:3]] == ["host", "sick", "pi"]
+    assert "and 990 hosts online at 3f2a91c0, last run success: h0, h1, h2, …" in lines
+    assert "and 8 hosts online at 3f2a91c0, 3 behind, last run success: late0, late1, late2, …" in lines
+    assert "all of them: saturn status --json   # or some: saturn status --hosts NAME,NAME" in lines
+    assert lines[-1] == "1000 hosts: 999 online, 1 unreachable."
+
+
+def test_hosts_that_are_all_alike_need_no_table():
+    lines = text_of(*(Standing(f"h{n}", "online", facts=facts(services=()), behind=0) for n in range(50))).splitlines()
+
+    assert lines[0] == "and 50 hosts online at 3f2a91c0, last run success: h0, h1, h2, …"

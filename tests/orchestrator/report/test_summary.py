@@ -306,3 +306,25 @@ def test_whoever_declined_a_backup_is_told_how_to_have_it_after_all():
     host = HostState("chelsty", Status.DECLINED, task="backup", started_at=at(2), finished_at=at(9))
 
     assert "help: saturn backup --hosts chelsty\n" in text_of(run_of(host))
+
+
+def test_a_thousand_hosts_are_a_screen_and_what_is_wrong_stands_whole():
+    hosts = [unchanged(f"h{number}") for number in range(940)] + [changed(f"new{number}") for number in range(58)]
+    text = text_of(run_of(*hosts, failed(), HostState("away", Status.UNREACHABLE, error=HostError("unreachable", "x"))))
+
+    lines = text.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["host", "chelsty", "away"]
+    assert "and 940 hosts unchanged at 8be02d44: h0, h1, h2, …" in lines
+    assert "and 58 hosts changed at 8be02d44: new0, new1, new2, …" in lines
+    assert f"all of them: saturn show {RUN} --json" in lines
+    assert "error[healthcheck_failed]" in text
+    assert lines[-1].startswith("1000 hosts: 58 changed, 940 unchanged, 1 failed, 1 unreachable.")
+    assert len(lines) < 24
+
+
+def test_many_hosts_that_were_not_started_are_told_once_why():
+    hosts = [HostState(f"h{n}", Status.SKIPPED, error=HostError("halted", "canary chelsty failed")) for n in range(99)]
+
+    assert (
+        "and 99 hosts skipped (canary chelsty failed): h0, h1, h2, …" in text_of(run_of(failed(), *hosts)).splitlines()
+    )

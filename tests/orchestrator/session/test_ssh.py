@@ -430,7 +430,7 @@ def test_a_server_that_dies_in_an_answer_is_a_lost_session(tmp_path):
             answer = session.ask(asked(host))
             assert await anext(answer) == events.LogLine("begun")
 
-            session._channel._connection.abort()
+            session._session._channel._connection.abort()
 
             with pytest.raises(SessionLost):
                 [line async for line in answer]

@@ -105,7 +105,7 @@ FAILED_STAGE = node_event(
         (
             standing(Status.CONNECTING),
             own_event(events.SessionWaiting, code="approval", message="needs approval: https://x", url="https://x"),
-            standing(Status.CONNECTING, text="needs approval: https://x"),
+            standing(Status.CONNECTING, text="needs approval: https://x", awaits="approval"),
         ),
         (
             standing(text="pulling", link_lost_at=AT), own_event(events.SessionWaiting, message="offline"),
@@ -233,7 +233,7 @@ FAILED_STAGE = node_event(
         ),
         (
             standing(text="old"), node_event(events.AckNeeded, stage="deploy", service="vpn"),
-            standing(service="vpn", text="waits for an acknowledgement", last_seq=1),
+            standing(service="vpn", text="waits for an acknowledgement", awaits="acknowledgement", last_seq=1),
         ),
         (
             standing(service="vpn", text="waits for an acknowledgement"),
