@@ -71,7 +71,7 @@ WITHOUT = {
     "state/record.py": "a value without behaviour",
     "state/standing.py": "what is remembered of a host: app/test_status.py",
     "topology/document.py": "the lines and keys of a file, tried through load in orchestrator/topology/test_load.py",
-    "topology/model.py": "shapes, tried through load in orchestrator/topology/test_load_refuses.py",
+    "topology/model.py": "values, held against their entries in orchestrator/topology/test_entries.py",
     "topology/order.py": "orchestrator/topology/test_deploy_order.py",
     "topology/resolve.py": "tried through load in orchestrator/topology/test_load.py",
     "topology/schema.py": "tried through load in orchestrator/topology/test_load_refuses.py",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -18,20 +18,10 @@ from saturn_orchestrator.policy import CODES, FIXED
 from saturn_orchestrator.topology import schema
 from saturn_orchestrator.topology.carriers import carries_connection
 from saturn_orchestrator.topology.document import Document, KeyPath, dotted, parsed, read
-from saturn_orchestrator.topology.model import (
-    Defaults,
-    Host,
-    HostEntry,
-    Layout,
-    Policy,
-    Section,
-    Service,
-    ServiceEntry,
-    Topology,
-    TopologyEntry,
-)
+from saturn_orchestrator.topology.entries import Defaults, HostEntry, Layout, Section, ServiceEntry, TopologyEntry
+from saturn_orchestrator.topology.model import Host, Policy, Service, Topology
 from saturn_orchestrator.topology.order import cycles, deploy_order
-from saturn_orchestrator.topology.resolve import laid_over, resolved
+from saturn_orchestrator.topology.resolve import keys, laid_over, resolved, section
 from saturn_orchestrator.topology.strangers import by_host
 
 S = TypeVar("S", bound=Section)
@@ -67,25 +57,24 @@ def _loaded(file: Path, draft: str | None) -> Topology:
     hosts = {name: loading.host(name, document, entry) for name in entry.hosts} if entry and is_placed else {}
     if entry is None or loading.findings:
         raise InventoryError(_in_file_order(document.file, loading.findings))
+    policy: Policy = section(entry.policy)
     return Topology(
         version=entry.version,
         controller=entry.controller,
-        hosts=by_host(
-            {name: _with_policy(host, entry.policy) for name, host in hosts.items() if host}, entry.controller
-        ),
-        layout=entry.layout,
-        rollout=entry.rollout,
-        policy=entry.policy,
-        hooks=entry.hooks,
-        notify=entry.notify,
+        hosts=by_host({name: _with_policy(host, policy) for name, host in hosts.items() if host}, entry.controller),
         folder=loading.folder,
         file=file,
+        layout=section(entry.layout),
+        rollout=section(entry.rollout),
+        policy=policy,
+        hooks=section(entry.hooks),
+        notify=section(entry.notify),
     )
 
 
 def _with_policy(host: Host, policy: Policy) -> Host:
     own = tuple(each for each in policy.waivers if each.host == host.name)
-    return host.model_copy(update={"policy": policy.model_copy(update={"waivers": own})})
+    return replace(host, policy=replace(policy, waivers=own))
 
 
 def _waiver_findings(document: Document, entry: TopologyEntry) -> Iterator[InventoryFinding]:
@@ -229,7 +218,7 @@ class _Loading:
             else:
                 documents[name], entry = self.service(folder, compose)
                 place = folder.relative_to(self.folder).as_posix()
-                services[name] = Service(name=name, folder=place, **dict(entry))
+                services[name] = Service(name=name, folder=place, **keys(entry))
         if is_whole:
             self.findings += _relations(host, merged, sources, services, documents)
         return services
