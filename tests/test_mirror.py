@@ -73,7 +73,9 @@ WITHOUT = {
     "topology/document.py": "the lines and keys of a file, tried through load in orchestrator/topology/test_load.py",
     "topology/model.py": "values, held against their entries in orchestrator/topology/test_entries.py",
     "topology/order.py": "orchestrator/topology/test_deploy_order.py",
+    "topology/traces.py": "tried through orchestrator/topology/test_cache.py",
     "topology/resolve.py": "tried through load in orchestrator/topology/test_load.py",
+    "topology/spelling.py": "wording, tried in orchestrator/topology/test_load_refuses.py and test_select.py",
     "topology/schema.py": "tried through load in orchestrator/topology/test_load_refuses.py",
 }
 """Modules that have no test module of their own, and where they are tried instead."""

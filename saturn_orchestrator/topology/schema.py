@@ -6,8 +6,7 @@ so that no list of keys or limits is kept twice. No file is read here.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from pydantic_core import ErrorDetails
 from saturn_orchestrator.errors import InventoryFinding
 from saturn_orchestrator.topology import entries
 from saturn_orchestrator.topology.document import Document, KeyPath, Place, kind_of, quoted
+from saturn_orchestrator.topology.spelling import near
 
 E = TypeVar("E", bound=entries.Section)
 Schema = dict[str, Any]
@@ -53,12 +53,6 @@ def entry(document: Document, kind: type[E]) -> tuple[E | None, tuple[InventoryF
         return kind.model_validate(_without(document.value, {_path(each) for each in details})), findings
     except ValidationError:
         return None, findings
-
-
-def near(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """`did you mean "port"?`, or "" when nothing known comes near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
-    return f'did you mean "{found[0]}"?' if found else ""
 
 
 def _without(value: object, wrong: set[KeyPath], path: KeyPath = ()) -> object:
