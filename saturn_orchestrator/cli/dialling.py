@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from saturn_orchestrator.events import SessionWaiting
-from saturn_orchestrator.report.lines import waiting_line
-from saturn_orchestrator.report.style import console, show
 from saturn_orchestrator.session.dial import Announce, Switchboard
 from saturn_orchestrator.topology.model import Topology
 
@@ -18,6 +16,9 @@ T = TypeVar("T")
 
 def _announce(host: str, event: SessionWaiting) -> None:
     """What keeps a person waiting, as a line on standard error."""
+    from saturn_orchestrator.report.lines import waiting_line
+    from saturn_orchestrator.report.style import console, show
+
     show(console(sys.stderr), waiting_line(host, event))
 
 

@@ -14,6 +14,7 @@ from saturn_orchestrator.ages import age_text, seconds_between, span_text
 from saturn_orchestrator.events import Facts, LockFact, ServiceFact
 from saturn_orchestrator.report.problems import problem_block, spaced
 from saturn_orchestrator.report.style import (
+    Lines,
     counted,
     short_revision,
     tally,
@@ -66,7 +67,7 @@ def status_table(
     blocks += list(_surroundings_blocks(around)) if around else []
     counts = tally((standing.reachability for standing in standings), _REACHABILITY_ORDER)
     last = verbatim(f"{counted(len(standings), 'host')}{': ' if counts else ''}{counts}.", "bold")
-    return Group(_fitting_table(standings, now, known), Text(), *spaced(blocks), last)
+    return Group(_fitting_table(standings, now, known), Lines((Text(), *spaced(blocks), last)))
 
 
 def _fitting_table(standings: Sequence[Standing], now: str, remarks: Mapping[str, Remark]) -> FirstFitting:

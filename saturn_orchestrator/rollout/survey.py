@@ -7,16 +7,9 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
+from random import uniform
 from secrets import token_hex
-
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_before_delay,
-    stop_never,
-    wait_random_exponential,
-)
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost, Unreachable
@@ -27,6 +20,9 @@ from saturn_orchestrator.topology.model import Host
 
 ATTEMPTS = 3
 """Tries to connect, within the host's `connect_timeout_s`; nothing else is ever retried."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+"""Up to how long it waits before another try, at first and at last: a random part of it, that nobody comes in step."""
 
 GRACE = 1.05
 """A session that is being opened has the same limit of its own, and says more when that ends: it comes first."""
@@ -57,28 +53,25 @@ async def connect(
         SessionError: why there is none; Unreachable when nobody answered.
     """
     patience = patience_s or host.ssh.connect_timeout_s
-    tries = AsyncRetrying(
-        stop=stop_before_delay(patience) | (stop_after_attempt(attempts) if attempts else stop_never),
-        wait=wait_random_exponential(multiplier=0.5, max=10),
-        retry=retry_if_exception(_is_worth_another_try),
-        reraise=True,
-    )
+    loop = asyncio.get_running_loop()
+    end = loop.time() + patience
     try:
         async with patient(patience, tell, grace=GRACE) as told:
-            async for attempt in tries:
-                with attempt:
-                    told(events.SessionOpening(events.now(), attempt.retry_state.attempt_number))
+            for attempt in count(1):
+                told(events.SessionOpening(events.now(), attempt))
+                try:
                     return await open_session(host, told)
+                except SessionError as error:
+                    pause_s = uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (attempt - 1)))  # noqa: S311 - no secret
+                    if not error.retryable or attempt == attempts or loop.time() + pause_s >= end:
+                        raise
+                await asyncio.sleep(pause_s)
     except TimeoutError as error:
         raise Unreachable(
             f"{host.address} port {host.ssh.port} did not answer within {patience:g} s",
             hint=f"is it powered and online? try: ping {host.address}",
         ) from error
-    raise AssertionError("tenacity either returns or raises")
-
-
-def _is_worth_another_try(error: BaseException) -> bool:
-    return isinstance(error, SessionError) and error.retryable
+    raise AssertionError("a session is opened, or it is told why not")
 
 
 async def gather_facts(host: Host, session: Session) -> Facts:
