@@ -85,7 +85,8 @@ asyncio.run(story())
 
 def test_importing_asyncssh_starts_no_program():
     program = (
-        "import sys; sys.addaudithook(lambda name, args: name in ('subprocess.Popen', 'os.posix_spawn') and print(args))\n"
+        "import sys; starts = ('subprocess.Popen', 'os.posix_spawn')\n"
+        "sys.addaudithook(lambda name, args: name in starts and print(args))\n"
         "import saturn_orchestrator.session.ssh; print('asyncssh' in sys.modules)"
     )
     done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=True)
