@@ -26,9 +26,7 @@ def table(titles: Sequence[str], rows: Iterable[Row], folded: Mapping[str, int] 
 
     folded: the widths at which long cells of some columns go on in the next line.
     """
-    cells = (tuple(row[title] for title in titles) for row in rows)
-    body = tuple(tuple(verbatim(cell) if isinstance(cell, str) else cell for cell in row) for row in cells)
-    return Grid(tuple(titles), body, folded or {})
+    return Grid(tuple(titles), tuple(rows), folded or {})
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Grid:
     """
 
     titles: tuple[str, ...]
-    rows: tuple[tuple[Text, ...], ...]
+    rows: tuple[Row, ...]
     folded: Mapping[str, int]
 
     @property
@@ -49,9 +47,15 @@ class Grid:
         return sum(min(width, self.folded.get(title, width)) for title, width in widths) + _GAP * (len(self.titles) - 1)
 
     @cached_property
+    def _cells(self) -> tuple[tuple[Text, ...], ...]:
+        """Row by row."""
+        found = (tuple(row[title] for title in self.titles) for row in self.rows)
+        return tuple(tuple(verbatim(cell) if isinstance(cell, str) else cell for cell in row) for row in found)
+
+    @cached_property
     def _natural(self) -> tuple[int, ...]:
         """What the columns take when nothing is folded."""
-        columns = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.titles)
+        columns = zip(*self._cells, strict=True) if self._cells else ((),) * len(self.titles)
         return tuple(
             max((cell_len(title), *(cell.cell_len for cell in column)))
             for title, column in zip(self.titles, columns, strict=True)
@@ -64,12 +68,12 @@ class Grid:
         )
         if is_narrow or self.width > options.max_width:
             drawn = self._drawn(())
-            for row in self.rows:
+            for row in self._cells:
                 drawn.add_row(*row)
             yield drawn
             return
         yield self._drawn(self._natural)
-        for row in self.rows:
+        for row in self._cells:
             yield from self._line(row, screen)
 
     def _drawn(self, widths: tuple[int, ...]) -> Table:
