@@ -37,6 +37,7 @@ WITHOUT = {
     "cli/validate.py": "a verb: see cli/demo.py",
     "cli/watching.py": "see cli/wiring.py: e2e/test_watch.py",
     "cli/wiring.py": "the wiring of real screens, keys and signals: tried whole in e2e",
+    "app/memory.py": "a Protocol, no behaviour",
     "app/sample.py": "where the sample lies: found by app/test_init.py, and from a built wheel in e2e/test_install.py",
     "journal/database.py": "the four modules of the journal are one thing: orchestrator/test_journal.py",
     "journal/records.py": "see journal/database.py",
@@ -56,6 +57,7 @@ WITHOUT = {
     "rollout/sinks.py": "a Protocol, no behaviour",
     "session/base.py": "Protocols: contract/test_session_contract.py; its time limit: rollout/test_survey.py",
     "session/payload.py": "what a node does with it is a contract: contract/test_payload.py",
+    "session/ssh/searching.py": "which processes an import starts: orchestrator/session/test_line.py",
     "session/ssh/channel.py": "orchestrator/session/test_ssh.py",
     "session/ssh/client.py": "what a server says before it lets anybody in: orchestrator/session/test_tailscale_ssh.py",
     "session/ssh/failure.py": "each error where it comes about: session/test_ssh.py and its neighbours",
@@ -71,9 +73,11 @@ WITHOUT = {
     "state/record.py": "a value without behaviour",
     "state/standing.py": "what is remembered of a host: app/test_status.py",
     "topology/document.py": "the lines and keys of a file, tried through load in orchestrator/topology/test_load.py",
-    "topology/model.py": "shapes, tried through load in orchestrator/topology/test_load_refuses.py",
+    "topology/model.py": "values, held against their entries in orchestrator/topology/test_entries.py",
     "topology/order.py": "orchestrator/topology/test_deploy_order.py",
+    "topology/traces.py": "tried through orchestrator/topology/test_cache.py",
     "topology/resolve.py": "tried through load in orchestrator/topology/test_load.py",
+    "topology/spelling.py": "wording, tried in orchestrator/topology/test_load_refuses.py and test_select.py",
     "topology/schema.py": "tried through load in orchestrator/topology/test_load_refuses.py",
 }
 """Modules that have no test module of their own, and where they are tried instead."""

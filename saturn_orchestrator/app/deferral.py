@@ -10,28 +10,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
+from saturn_orchestrator.app.memory import Memory
 from saturn_orchestrator.app.planning import Planner
 from saturn_orchestrator.plan.build import build_plan
 from saturn_orchestrator.plan.model import Action, Change, HostPlan
 from saturn_orchestrator.rollout.host_run import Deferral
-from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.state.standing import Deferred, remembered
 from saturn_orchestrator.topology.model import Host
 
 EXPIRES_S = 7 * 86_400
 """How long what was confirmed for an absent host may be done, unless a person says otherwise."""
-
-
-class Memory(Protocol):
-    """What the journal tells of former runs."""
-
-    def newest(self, host: str) -> tuple[str, str]:
-        """The newest run in which the node spoke, and the time of its last event; ("", "") when there is none."""
-
-    def replay(self, run: str) -> RunState | None:
-        """The state of a run; None when it is not known."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from saturn_orchestrator import files
 from saturn_orchestrator.errors import UsageError
@@ -95,8 +96,10 @@ def _spared(name: str, entry: Mapping[str, object], known: object) -> dict[str, 
 
 def _check_same(host: Host, entry: Mapping[str, object]) -> None:
     """A person who names something else than the topology has means to change it, and that is for an editor."""
-    own = host.model_dump(mode="json", include={"address", "root", "roles", "tags", "link", "ssh"})
+    own: dict[str, Any] = {key: getattr(host, key) for key in ("address", "root", "link")}
+    own |= {key: list(getattr(host, key)) for key in ("roles", "tags")}
     own["services"] = [service.name for service in host.services]
+    own["ssh"] = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(host.ssh).items()}
     for key, value in entry.items():
         has = {inner: own[key][inner] for inner in value} if isinstance(value, Mapping) else own[key]
         is_same = sorted(has) == sorted(value) if isinstance(value, list) else has == value

@@ -23,7 +23,7 @@ from saturn_orchestrator.report.documents import Document, dump, order_document
 from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.state.outcome import Outcome
 from saturn_orchestrator.topology.load import shown
-from saturn_orchestrator.topology.schema import near
+from saturn_orchestrator.topology.spelling import near
 
 PRE, POST, FAILURE = "pre-deploy", "post-deploy", "on-failure"
 NAMES = (PRE, POST, FAILURE)

@@ -7,7 +7,7 @@ from pathlib import Path
 from saturn_orchestrator.app import sample
 from saturn_orchestrator.errors import UsageError
 from saturn_orchestrator.report.prompts import PLACEHOLDER, PLACEHOLDERS
-from saturn_orchestrator.topology.schema import near
+from saturn_orchestrator.topology.spelling import near
 
 RECOVER_NODE = "recover-node.md"
 FOLDER = "docs/prompts"

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from saturn_orchestrator.app.deferral import Memory as Recollection
-from saturn_orchestrator.app.wanted import Source
+from saturn_orchestrator.app.memory import Memory as Recollection
 from saturn_orchestrator.errors import RepositoryError, SessionError, Unreachable
 from saturn_orchestrator.events import Facts, now
-from saturn_orchestrator.repository import Distance
 from saturn_orchestrator.rollout.survey import connect, gather_facts
 from saturn_orchestrator.session.base import OpenSession
 from saturn_orchestrator.session.route import is_tailnet_wanted
@@ -21,6 +19,10 @@ from saturn_orchestrator.tailnet.book import AddressBook
 from saturn_orchestrator.tailnet.model import Peer
 from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, Trouble, expiry_warning, usable
 from saturn_orchestrator.topology.model import Host, Topology
+
+if TYPE_CHECKING:
+    from saturn_orchestrator.app.wanted import Source
+    from saturn_orchestrator.repository import Distance
 
 
 class Memory(Recollection, Protocol):
@@ -41,16 +43,36 @@ async def status(
 
     Without a usable repository `behind` is unknown, no more. book: what the tailnet tells of hosts that are away.
     """
-    try:
-        source = await Source.of(topology, hosts)
-    except RepositoryError:
-        source = None
-    found = await asyncio.gather(*(_standing(host, source, open_session) for host in hosts))
+    aim = Aim(topology, hosts)
+    found = await asyncio.gather(*(_standing(host, aim, open_session) for host in hosts))
     known = (each if each.facts else recalled(memory, each) for each in found)
     peers = [each.peer or await known_peer(host, book) for host, each in zip(hosts, found, strict=True)]
     return tuple(
         replace(each, deferred=memory.deferred(each.host), peer=peer) for each, peer in zip(known, peers, strict=True)
     )
+
+
+class Aim:
+    """What git wants of the hosts. It is asked once, when the first host answers: of nobody it wants anything."""
+
+    def __init__(self, topology: Topology, hosts: Sequence[Host]) -> None:
+        """Nobody is asked yet."""
+        self._topology = topology
+        self._hosts = hosts
+        self._asking: asyncio.Task[Source | None] | None = None
+
+    def ask(self) -> asyncio.Task[Source | None]:
+        """What it wants; None where there is no usable repository."""
+        self._asking = self._asking or asyncio.create_task(self._asked())
+        return self._asking
+
+    async def _asked(self) -> Source | None:
+        from saturn_orchestrator.app.wanted import Source
+
+        try:
+            return await Source.of(self._topology, self._hosts)
+        except RepositoryError:
+            return None
 
 
 async def surroundings(topology: Topology, book: AddressBook) -> Surroundings:
@@ -104,17 +126,19 @@ def recalled(memory: Memory, away: Standing) -> Standing:
     return replace(away, source="journal", observed_at=at, facts=remembered(run, state.hosts[away.host], at))
 
 
-async def _standing(host: Host, source: Source | None, open_session: OpenSession) -> Standing:
+async def _standing(host: Host, aim: Aim, open_session: OpenSession) -> Standing:
     try:
         session = await connect(host, open_session)
     except SessionError as error:
         return away(host, error)
+    asking = aim.ask()
     try:
         facts = await gather_facts(host, session)
     except SessionError as error:
         return away(host, error)
     finally:
         await session.close()
+    source = await asyncio.shield(asking)
     return answered(host, facts, await source.distance(host, facts.revision) if source else None, session.peer)
 
 

@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from saturn_orchestrator.events import SessionWaiting
-from saturn_orchestrator.report.lines import waiting_line
-from saturn_orchestrator.report.style import console, show
 from saturn_orchestrator.session.dial import Announce, Switchboard
 from saturn_orchestrator.topology.model import Topology
 
@@ -22,6 +20,9 @@ TRACE = "SATURN_TRACE"
 
 def _announce(host: str, event: SessionWaiting) -> None:
     """What keeps a person waiting, as a line on standard error."""
+    from saturn_orchestrator.report.lines import waiting_line
+    from saturn_orchestrator.report.style import console, show
+
     show(console(sys.stderr), waiting_line(host, event))
 
 
@@ -45,6 +46,7 @@ def dialled(
 
 
 def _show_trips(switchboard: Switchboard) -> None:
+    from saturn_orchestrator.report.style import console, show
     from saturn_orchestrator.report.trips_view import trips_table
 
     show(console(sys.stderr), trips_table(switchboard.trips))

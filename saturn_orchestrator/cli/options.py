@@ -139,7 +139,7 @@ def chosen_services(
         UsageError: no host has such a service.
     """
     from saturn_orchestrator.errors import UsageError
-    from saturn_orchestrator.topology.schema import near
+    from saturn_orchestrator.topology.spelling import near
 
     if not services:
         return hosts, None
@@ -221,24 +221,36 @@ def topology_file(ctx: click.Context) -> Path:
 
 
 def loaded(ctx: click.Context) -> Topology:
-    """The topology, validated.
+    """The topology, validated; from the cache where no file that it comes of has changed.
 
     Raises:
         UsageError, InventoryError: there is none, or it is invalid.
     """
-    from saturn_orchestrator.topology.load import load
+    import os
 
-    return load(topology_file(ctx))
+    from saturn_orchestrator.topology.cache import cache_folder, cached
+
+    say = _noted if ctx.obj["verbose"] else _unsaid
+    return cached(topology_file(ctx), cache_folder(os.environ), say)
 
 
 def records() -> Records:
     """What the journal of this person tells; what is wrong with it goes to standard error, in a sentence."""
     import os
-    import sys
 
     from saturn_orchestrator.journal import Records, journal_file
+
+    return Records(journal_file(os.environ), _noted)
+
+
+def _noted(said: str) -> None:
+    """A sentence beside the results, on standard error."""
+    import sys
+
     from saturn_orchestrator.report.style import console, show, verbatim
 
-    return Records(
-        journal_file(os.environ), lambda said: show(console(sys.stderr), verbatim(f"note: {said}", "yellow"))
-    )
+    show(console(sys.stderr), verbatim(f"note: {said}", "yellow"))
+
+
+def _unsaid(_: str) -> None:
+    """What only --verbose shows."""

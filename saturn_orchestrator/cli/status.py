@@ -30,12 +30,6 @@ def command(
     from saturn_orchestrator.app.status import status, surroundings
     from saturn_orchestrator.cli.dialling import dialled
     from saturn_orchestrator.cli.options import records
-    from saturn_orchestrator.events import now
-    from saturn_orchestrator.files import PUBLIC, write_ordered
-    from saturn_orchestrator.report.documents import dump, status_document
-    from saturn_orchestrator.report.prometheus import exposition
-    from saturn_orchestrator.report.status_view import status_table
-    from saturn_orchestrator.report.style import console, show
     from saturn_orchestrator.session.dial import Switchboard
     from saturn_orchestrator.state.standing import Standing, Surroundings, exit_code
 
@@ -58,11 +52,22 @@ def command(
 
     standings, around = dialled(topology, asked)
     if as_json:
+        from saturn_orchestrator.report.documents import dump, status_document
+
         sys.stdout.write(dump(status_document(standings, around)))
-    elif prometheus == "-":
-        sys.stdout.write(exposition(standings, now()))
-    else:
+    elif prometheus != "-":
+        from saturn_orchestrator.report.status_view import status_table
+        from saturn_orchestrator.report.style import console, show
+
         show(console(sys.stdout), status_table(standings, around))
-    if prometheus and prometheus != "-":
-        write_ordered(Path(prometheus), exposition(standings, now()), PUBLIC)
+    if prometheus:
+        from saturn_orchestrator.events import now
+        from saturn_orchestrator.files import PUBLIC, write_ordered
+        from saturn_orchestrator.report.prometheus import exposition
+
+        metrics = exposition(standings, now())
+        if prometheus == "-":
+            sys.stdout.write(metrics)
+        else:
+            write_ordered(Path(prometheus), metrics, PUBLIC)
     return exit_code(standings)

@@ -15,6 +15,7 @@ from saturn_orchestrator.events import Facts, LockFact, ServiceFact
 from saturn_orchestrator.report.folding import folded, folded_lines
 from saturn_orchestrator.report.problems import problem_block, spaced
 from saturn_orchestrator.report.style import (
+    Lines,
     counted,
     short_revision,
     tally,
@@ -71,7 +72,7 @@ def status_table(
     counts = tally((standing.reachability for standing in standings), _REACHABILITY_ORDER)
     last = verbatim(f"{counted(len(standings), 'host')}{': ' if counts else ''}{counts}.", "bold")
     rows: list[RenderableType] = [_fitting_table(whole, now, known), Text()] if whole or not alike else []
-    return Group(*rows, *spaced(blocks), last)
+    return Group(*rows, Lines((*spaced(blocks), last)))
 
 
 def _likeness(standing: Standing, now: str, remark: Remark | None) -> str | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.style import Style
 from rich.text import Text
 
@@ -105,6 +105,22 @@ def show(screen: Console, *renderables: RenderableType) -> None:
     """Print the renderables below one another."""
     for renderable in renderables:
         screen.print(renderable)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Many lines below one another. Those that need no wrapping are spared it: rich takes its time for each."""
+
+    texts: Sequence[Text]
+
+    def __rich_console__(self, screen: Console, options: ConsoleOptions) -> RenderResult:
+        """Each as rich would show it."""
+        for text in self.texts:
+            is_whole = text.no_wrap and text.overflow == "ignore"
+            if text.justify is None and (is_whole or text.cell_len <= options.max_width):
+                yield from text.render(screen, end=text.end)
+            else:
+                yield text
 
 
 def verbatim(text: str, style: str = "") -> Text:

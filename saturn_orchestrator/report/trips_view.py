@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rich.table import Table
 from rich.text import Text
 
 from saturn_orchestrator.report.style import verbatim
-from saturn_orchestrator.report.tables import Row, table
+from saturn_orchestrator.report.tables import Grid, Row, table
 from saturn_orchestrator.session.trip import STEPS, Trip
 
 
-def trips_table(trips: Mapping[str, Trip]) -> Table:
+def trips_table(trips: Mapping[str, Trip]) -> Grid:
     """One row a host, one column a step; `-` for a step that was not reached, or is not needed."""
     return table(("host", *STEPS, "in all"), [_row(host, trip.seconds) for host, trip in trips.items()])
 

@@ -10,15 +10,20 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from saturn_orchestrator.errors import OffTailnet, SessionError
 from saturn_orchestrator.events import OwnEvent, SessionWaiting, now
+from saturn_orchestrator.files import content
+from saturn_orchestrator.session import known_hosts
 from saturn_orchestrator.session.approval import Approvals
-from saturn_orchestrator.session.base import Channel, Offer, Session, Tell, nobody
+from saturn_orchestrator.session.base import Channel, Offer, Session, Tell, nobody, patient
 from saturn_orchestrator.session.descriptors import room, spent
 from saturn_orchestrator.session.known_hosts import Key
+from saturn_orchestrator.session.line import connected, unreached
 from saturn_orchestrator.session.places import AT_ONCE, Place, Placed, Places
 from saturn_orchestrator.session.route import Route, is_tailnet_wanted, route_of
 from saturn_orchestrator.session.trip import Trip
@@ -28,7 +33,7 @@ from saturn_orchestrator.tailnet.model import Peer
 from saturn_orchestrator.topology.model import Host
 
 if TYPE_CHECKING:
-    from saturn_orchestrator.session.ssh import Dial, Jumps
+    from saturn_orchestrator.session.ssh import Dial, Jumps, Line
 
 PROBE_S = 3.0
 """How long a host is tried that the tailnet calls offline: its word may lag behind by a minute."""
@@ -38,6 +43,9 @@ SLOW_S = 3.0
 
 FIRST_CONTACT_S = 40.0
 """What a path over the tailnet may take to be found: ten to thirty seconds were seen over DERP."""
+
+PENDING_S = 0.005
+"""A line that does not come about, or fail, at once leaves time to import what will be spoken on it."""
 
 PINGS, PING_S = 5, 1.0
 """How often, and how far apart, a path is looked at: packets go by DERP until a direct one was found."""
@@ -96,6 +104,8 @@ class Switchboard:
         self._announce = announce
         self._approvals = Approvals()
         self._jumps: Jumps | None = None
+        self._known_hosts: dict[Path, str] = {}
+        self._importing: asyncio.Future[object] | None = None
         self._looking: set[asyncio.Task[None]] = set()
         self._places = places or _affordable(len(hosts))
 
@@ -109,7 +119,8 @@ class Switchboard:
         if route.is_local:
             from saturn_orchestrator.session.local import open_local
 
-            return await open_local(host, self._trip(host))
+            trip = self.trips[host.name] = Trip()
+            return await open_local(host, trip)
         place = await self._place(host, tell)
         return Placed(await self._held(place, route, self._told(host, tell)), place, partial(self._again, host))
 
@@ -228,18 +239,66 @@ class Switchboard:
         return await self._held(place, route, self._told(host, nobody)), place
 
     async def _over_ssh(self, route: Route, tell: Tell) -> Session:
-        from saturn_orchestrator.session.ssh import open_ssh
-
         sighting = self._sighting(route.peer, route.address) if route.peer else None
-        async with self._through().dial(route, tell) as dial:
-            session = await open_ssh(route, self._approvals, dial, tell, self._trip(route.host), sighting)
+        trip = self.trips[route.host.name] = Trip()
+        began = asyncio.get_running_loop().time()
+        first = Handed(await self._first_line(route, tell) if self._may_be_dialled(route) else None)
+        # Over a tailnet the first contact has a patience of its own.
+        spent_s = 0.0 if route.peer else asyncio.get_running_loop().time() - began
+        try:
+            from saturn_orchestrator.session.ssh import open_ssh
+
+            async with self._through().dial(route, tell) as again:
+                session = await open_ssh(route, self._approvals, first.before(again), tell, trip, sighting, spent_s)
+        finally:
+            first.close()
         if sighting:
             sighting.note_presence()
         return session
 
-    def _trip(self, host: Host) -> Trip:
-        trip = self.trips[host.name] = Trip()
-        return trip
+    async def _first_line(self, route: Route, tell: Tell) -> socket.socket:
+        """The line to a host, before asyncssh is there; that is imported while the far side is waited for.
+
+        Raises:
+            SessionError: there is none.
+        """
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(PENDING_S, self._import_ssh)
+        try:
+            async with patient(route.host.ssh.connect_timeout_s, tell) as told:
+                line = await self._dialled(route, told)
+        except OSError as error:
+            raise spent(error) or unreached(error, route, (route.note,) if route.note else ()) from error
+        finally:
+            timer.cancel()
+        if self._importing:
+            await asyncio.wait((self._importing,))
+        return line
+
+    def _may_be_dialled(self, route: Route) -> bool:
+        """Whether nothing but the line is known to be missing; what is wrong with the keys is told in session.ssh.
+
+        Whoever has no key on file is not dialled, unless the host is away, when that is no matter.
+        """
+        ssh = route.host.ssh
+        if route.peer and not route.peer.is_online:
+            return not ssh.jump
+        if ssh.jump or route.is_tailscale_ssh:  # the tailnet's keys are read by asyncssh
+            return False
+        if ssh.identity_file and not ssh.identity_file.exists():
+            return False
+        try:
+            if ssh.known_hosts not in self._known_hosts:
+                self._known_hosts[ssh.known_hosts] = known_hosts.text_of(content(ssh.known_hosts))
+            found = known_hosts.known(self._known_hosts[ssh.known_hosts], route.names, ssh.port)
+        except (ValueError, OSError):
+            return False
+        return bool(found.keys or found.authorities)
+
+    def _import_ssh(self) -> None:
+        if self._importing is None:
+            loop = asyncio.get_running_loop()
+            self._importing = loop.run_in_executor(None, import_module, "saturn_orchestrator.session.ssh")
 
     def _through(self) -> Jumps:
         from saturn_orchestrator.session.ssh import Jumps
@@ -258,14 +317,17 @@ class Switchboard:
         return told
 
     def _dial(self, route: Route) -> Dial:
-        async def dialled(tell: Tell) -> socket.socket | None:
-            if route.peer is None:
-                return None  # asyncssh resolves the name, and dials
-            if not route.peer.is_online:
-                return await self._probed(route, route.peer, tell)
-            return await self._patiently(route, route.peer, tell)
+        async def dialled(tell: Tell) -> socket.socket:
+            return await self._dialled(route, tell)
 
         return dialled
+
+    async def _dialled(self, route: Route, tell: Tell) -> socket.socket:
+        if route.peer is None:
+            return await connected(route.address, route.host.ssh.port)
+        if not route.peer.is_online:
+            return await self._probed(route, route.peer, tell)
+        return await self._patiently(route, route.peer, tell)
 
     async def _probed(self, route: Route, peer: Peer, tell: Tell) -> socket.socket:
         absence = peer.absence(now())
@@ -296,7 +358,7 @@ class Switchboard:
             line = await self.book.daemon.dial(route.address, route.host.ssh.port)
             if line:
                 return line
-        return await _connected(route.address, route.host.ssh.port)
+        return await connected(route.address, route.host.ssh.port)
 
     def _sighting(self, peer: Peer, address: str) -> Watched:
         sighting = Watched(peer)
@@ -314,12 +376,23 @@ def _affordable(hosts: int) -> Places:
     return Places(limit, max(allowed - limit, 0))
 
 
-async def _connected(address: str, port: int) -> socket.socket:
-    line = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-    line.setblocking(False)
-    try:
-        await asyncio.get_running_loop().sock_connect(line, (address, port))
-    except BaseException:
-        line.close()
-        raise
-    return line
+class Handed:
+    """A line that stands already, until somebody has it."""
+
+    def __init__(self, line: socket.socket | None) -> None:
+        """line: None when none stands."""
+        self._line = line
+
+    def before(self, again: Dial) -> Dial:
+        """A Dial that hands it out, and dials again when another one is wanted."""
+
+        async def dial(tell: Tell) -> Line:
+            line, self._line = self._line, None
+            return line or await again(tell)
+
+        return dial
+
+    def close(self) -> None:
+        """Hang up, unless somebody has it."""
+        if self._line:
+            self._line.close()

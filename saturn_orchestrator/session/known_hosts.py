@@ -211,6 +211,8 @@ def _is_meant(names: str, name: str) -> bool:
 
 def _fits(pattern: str, name: str) -> bool:
     """`*` and `?` mean what they mean to ssh; brackets are part of a name."""
+    if "*" not in pattern and "?" not in pattern:
+        return pattern == name
     shape = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(shape, name) is not None
 

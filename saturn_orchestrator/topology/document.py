@@ -11,12 +11,16 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from yaml.constructor import SafeConstructor
 from yaml.reader import Reader
 
 from saturn_orchestrator.errors import InventoryError, InventoryFinding
+
+if TYPE_CHECKING:
+    from saturn_orchestrator.topology.traces import Traces
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 30
@@ -71,13 +75,13 @@ def _key_text(key: str) -> str:
     return key if key and key.isprintable() and len(key) <= 60 else quoted(key)
 
 
-def read(path: Path, shown: str) -> Document:
-    """The YAML file at path, which findings name as `shown`.
+def read(path: Path, shown: str, traces: Traces | None = None) -> Document:
+    """The YAML file at path, which findings name as `shown`. traces: take note of what it holds.
 
     Raises:
         InventoryError: there is no such file, or it is no YAML; what is wrong inside YAML stands in the findings.
     """
-    return parsed(_text(path, shown), shown)
+    return parsed(_text(path, shown, traces), shown)
 
 
 def parsed(text: str, shown: str) -> Document:
@@ -94,7 +98,7 @@ def parsed(text: str, shown: str) -> Document:
         raise _refusal(shown, line, *_syntax(error, text.split("\n")[line - 1 : line])) from error
 
 
-def _text(path: Path, shown: str) -> str:
+def _text(path: Path, shown: str, traces: Traces | None) -> str:
     """The text of a regular file of moderate size in UTF-8."""
     try:
         status = path.stat()
@@ -105,6 +109,8 @@ def _text(path: Path, shown: str) -> str:
         if status.st_size > MAX_BYTES:
             raise _refusal(shown, 0, f"should be 1 MiB at most, it has {status.st_size:,} bytes")
         data = path.read_bytes()
+        if traces:
+            traces.note(path, data)
     except FileNotFoundError as error:
         raise _refusal(shown, 0, "there is no such file") from error
     except OSError as error:

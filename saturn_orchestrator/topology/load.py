@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -18,48 +18,38 @@ from saturn_orchestrator.policy import CODES, FIXED
 from saturn_orchestrator.topology import schema
 from saturn_orchestrator.topology.carriers import carries_connection
 from saturn_orchestrator.topology.document import Document, KeyPath, dotted, parsed, read
-from saturn_orchestrator.topology.model import (
-    Defaults,
-    Host,
-    HostEntry,
-    Layout,
-    Policy,
-    Section,
-    Service,
-    ServiceEntry,
-    Topology,
-    TopologyEntry,
-)
+from saturn_orchestrator.topology.entries import Defaults, HostEntry, Layout, Section, ServiceEntry, TopologyEntry
+from saturn_orchestrator.topology.model import Host, Policy, Service, Topology
 from saturn_orchestrator.topology.order import cycles, deploy_order
-from saturn_orchestrator.topology.resolve import laid_over, resolved
+from saturn_orchestrator.topology.resolve import keys, laid_over, resolved, section
+from saturn_orchestrator.topology.spelling import near
 from saturn_orchestrator.topology.strangers import by_host
+from saturn_orchestrator.topology.traces import LOOKED_AT, Traces
 
 S = TypeVar("S", bound=Section)
 
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
-COMPOSE_MAX = 1024 * 1024
-"""Characters of a compose file that are looked at for images."""
 
 
-def load(path: Path, draft: str | None = None) -> Topology:
+def load(path: Path, draft: str | None = None, traces: Traces | None = None) -> Topology:
     """The resolved topology of the inventory whose topology.yaml is at path.
 
-    draft: the text that topology.yaml is to have, in place of the one that it has.
+    draft: the text that topology.yaml is to have, in place of the one that it has. traces: take note of what was read.
 
     Raises:
         InventoryError: with everything that is wrong in topology.yaml, the host.yaml files and the service.yaml files.
     """
     file = path.absolute()
     try:
-        return _loaded(file, draft)
+        return _loaded(file, draft, traces or Traces())
     except OSError as error:  # a folder on the way may not be searched, or a name is too long for the file system
         finding = InventoryFinding(str(error.filename or file), 0, "", f"cannot be read: {error.strerror}")
         raise InventoryError([finding]) from error
 
 
-def _loaded(file: Path, draft: str | None) -> Topology:
-    loading = _Loading(repository_root(file))
-    document = read(file, shown(file)) if draft is None else parsed(draft, shown(file))
+def _loaded(file: Path, draft: str | None, traces: Traces) -> Topology:
+    loading = _Loading(repository_root(file), traces)
+    document = read(file, shown(file), traces) if draft is None else parsed(draft, shown(file))
     entry = loading.checked(document, TopologyEntry)
     if entry:
         loading.findings += _waiver_findings(document, entry)
@@ -67,25 +57,24 @@ def _loaded(file: Path, draft: str | None) -> Topology:
     hosts = {name: loading.host(name, document, entry) for name in entry.hosts} if entry and is_placed else {}
     if entry is None or loading.findings:
         raise InventoryError(_in_file_order(document.file, loading.findings))
+    policy: Policy = section(entry.policy)
     return Topology(
         version=entry.version,
         controller=entry.controller,
-        hosts=by_host(
-            {name: _with_policy(host, entry.policy) for name, host in hosts.items() if host}, entry.controller
-        ),
-        layout=entry.layout,
-        rollout=entry.rollout,
-        policy=entry.policy,
-        hooks=entry.hooks,
-        notify=entry.notify,
+        hosts=by_host({name: _with_policy(host, policy) for name, host in hosts.items() if host}, entry.controller),
         folder=loading.folder,
         file=file,
+        layout=section(entry.layout),
+        rollout=section(entry.rollout),
+        policy=policy,
+        hooks=section(entry.hooks),
+        notify=section(entry.notify),
     )
 
 
 def _with_policy(host: Host, policy: Policy) -> Host:
     own = tuple(each for each in policy.waivers if each.host == host.name)
-    return host.model_copy(update={"policy": policy.model_copy(update={"waivers": own})})
+    return replace(host, policy=replace(policy, waivers=own))
 
 
 def _waiver_findings(document: Document, entry: TopologyEntry) -> Iterator[InventoryFinding]:
@@ -96,13 +85,13 @@ def _waiver_findings(document: Document, entry: TopologyEntry) -> Iterator[Inven
         place: KeyPath = ("policy", "waivers", index)
         yield from _code_findings(document, (*place, "code"), waiver.code)
         if waiver.host not in entry.hosts:
-            hint = schema.near(waiver.host, entry.hosts)
+            hint = near(waiver.host, entry.hosts)
             yield document.finding((*place, "host"), f"unknown host {waiver.host}", hint)
 
 
 def _code_findings(document: Document, place: KeyPath, code: str) -> Iterator[InventoryFinding]:
     if code not in CODES:
-        yield document.finding(place, f"unknown finding {code}", schema.near(code, CODES))
+        yield document.finding(place, f"unknown finding {code}", near(code, CODES))
     elif code in FIXED:
         yield document.finding(place, f"{code} cannot be allowed: without it nothing could be brought up")
 
@@ -141,11 +130,6 @@ class _Source:
         return self.document.finding((*self.path, *path), message, hint)
 
 
-def _carries_connection(compose: Path) -> bool:
-    with compose.open(encoding="utf-8", errors="replace") as file:
-        return carries_connection(file.read(COMPOSE_MAX))
-
-
 def _writer(sources: Sequence[_Source], *keys: str) -> _Source:
     """The source whose word on a key (or a key in a section) counts: the last that writes it, else the last of all."""
     return next((each for each in reversed(sources) if _writes(each.entry, keys)), sources[-1])
@@ -161,6 +145,7 @@ class _Loading:
     """One reading of an inventory: what is found wrong is gathered, so that one error hides no other."""
 
     folder: Path
+    traces: Traces
     findings: list[InventoryFinding] = field(default_factory=list)
     services: dict[Path, tuple[Document, ServiceEntry]] = field(default_factory=dict)
 
@@ -175,7 +160,7 @@ class _Loading:
         if folder not in self.services:
             document, entry = self.read(folder / "service.yaml", ServiceEntry)
             if entry.connectivity is None:
-                entry = entry.model_copy(update={"connectivity": _carries_connection(compose)})
+                entry = entry.model_copy(update={"connectivity": self._carries_connection(compose)})
             self.services[folder] = document, entry
         return self.services[folder]
 
@@ -183,9 +168,10 @@ class _Loading:
         """The file at path as an entry, of which every key is optional; an empty file leaves all of them out."""
         empty = Document(shown(path), {}, {})
         if not path.exists():
+            self.traces.look(path)
             return empty, kind()
         try:
-            document = read(path, shown(path))
+            document = read(path, shown(path), self.traces)
         except InventoryError as error:
             self.findings += error.findings
             return empty, kind()
@@ -205,6 +191,8 @@ class _Loading:
         merged = HostEntry()
         for source in sources:
             merged = laid_over(merged, source.entry)
+        self.traces.note_home(merged.ssh.identity_file)
+        self.traces.note_home(merged.ssh.known_hosts)
         services = self._services(name, merged, sources, entry.layout)
         if not merged.git.url and not self._is_spoiled(sources, "git"):
             self._note(document.finding(("defaults", "git", "url"), "is needed: where nodes clone the repository from"))
@@ -224,15 +212,30 @@ class _Loading:
             folder = self._inside(layout.service, host=host, service=name)
             if name in merged.services[:index]:
                 self._note(writer.finding(("services", index), f"{name} stands twice"))
-            elif (compose := compose_file(folder)) is None:
+            elif (compose := self._compose_file(folder)) is None:
                 self._note(writer.finding(("services", index), *self._unknown_service(name, folder, host, layout)))
             else:
                 documents[name], entry = self.service(folder, compose)
                 place = folder.relative_to(self.folder).as_posix()
-                services[name] = Service(name=name, folder=place, **dict(entry))
+                services[name] = Service(name=name, folder=place, **keys(entry))
         if is_whole:
             self.findings += _relations(host, merged, sources, services, documents)
         return services
+
+    def _compose_file(self, folder: Path) -> Path | None:
+        found = compose_file(folder)
+        for name in COMPOSE_FILES:
+            self.traces.look(folder / name)
+            if found and found.name == name:
+                break
+        return found
+
+    def _carries_connection(self, compose: Path) -> bool:
+        with compose.open("rb") as file:
+            data = file.read(LOOKED_AT)
+        self.traces.note(compose, data)
+        text = data.decode("utf-8", "replace")
+        return carries_connection(text.replace("\r\n", "\n").replace("\r", "\n"))
 
     def _is_spoiled(self, sources: Sequence[_Source], *keys: str) -> bool:
         """Whether something under one of the keys was wrong, so that what is left of it proves nothing."""
@@ -251,7 +254,7 @@ class _Loading:
         if folder.is_dir():
             return f"unknown service {name}: {place}/ holds no compose file", f"write {place}/docker-compose.yml"
         known = self._known_services(host, layout)
-        hint = schema.near(name, known) or (f"known here: {', '.join(known)}" if known else f"create {place}/")
+        hint = near(name, known) or (f"known here: {', '.join(known)}" if known else f"create {place}/")
         return f"unknown service {name}: there is no folder {place}/", hint
 
     def _known_services(self, host: str, layout: Layout) -> tuple[str, ...]:
@@ -277,12 +280,12 @@ def _relations(
         if name not in listed:
             path = ("ingress", "public", index)
             message = f"{name} is no service of {host}"
-            yield _writer(sources, "ingress", "public").finding(path, message, schema.near(name, listed))
+            yield _writer(sources, "ingress", "public").finding(path, message, near(name, listed))
     for service in services.values():
         document = documents[service.name]
         for index, needed in enumerate(service.depends_on):
             if needed not in listed:
-                hint = schema.near(needed, listed) or f"add {needed} to the services of {host}"
+                hint = near(needed, listed) or f"add {needed} to the services of {host}"
                 yield document.finding(("depends_on", index), f"{needed} is no service of {host}", hint)
         if service.exposure == "public" and service.name not in merged.ingress.public:
             message = f"{service.name} is public, but hosts.{host}.ingress.public does not name it"

@@ -6,29 +6,29 @@ so that no list of keys or limits is kept twice. No file is read here.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from saturn_orchestrator.errors import InventoryFinding
-from saturn_orchestrator.topology import model
+from saturn_orchestrator.topology import entries
 from saturn_orchestrator.topology.document import Document, KeyPath, Place, kind_of, quoted
+from saturn_orchestrator.topology.spelling import near
 
-E = TypeVar("E", bound=model.Section)
+E = TypeVar("E", bound=entries.Section)
 Schema = dict[str, Any]
 
 PATTERNS = {
-    model.NAME: "a name of a-z, 0-9, _ and -, with a letter or digit first, 63 characters at most",
-    model.TEXT: "text without control characters",
-    model.WORD: "one word, without blanks and without a dash at its beginning",
-    model.ARGUMENT: "text of one line, not empty",
-    model.ENV_NAME: "the name of an environment variable (A-Z, 0-9 and _)",
-    model.ROOT_PATH: "an absolute path on the node like /opt/homelab, without a colon or a slash at its end",
-    model.NODE_PATH: "an absolute path on the node like /opt/homelab/repo, or one that begins with {root}/",
-    model.BATCH: 'a number of hosts from 1, or a percentage from "1%" to "100%"',
+    entries.NAME: "a name of a-z, 0-9, _ and -, with a letter or digit first, 63 characters at most",
+    entries.TEXT: "text without control characters",
+    entries.WORD: "one word, without blanks and without a dash at its beginning",
+    entries.ARGUMENT: "text of one line, not empty",
+    entries.ENV_NAME: "the name of an environment variable (A-Z, 0-9 and _)",
+    entries.ROOT_PATH: "an absolute path on the node like /opt/homelab, without a colon or a slash at its end",
+    entries.NODE_PATH: "an absolute path on the node like /opt/homelab/repo, or one that begins with {root}/",
+    entries.BATCH: 'a number of hosts from 1, or a percentage from "1%" to "100%"',
 }
 FORMATS = {"path": "a path", "date": "a day such as 2026-12-31"}
 
@@ -53,12 +53,6 @@ def entry(document: Document, kind: type[E]) -> tuple[E | None, tuple[InventoryF
         return kind.model_validate(_without(document.value, {_path(each) for each in details})), findings
     except ValidationError:
         return None, findings
-
-
-def near(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """`did you mean "port"?`, or "" when nothing known comes near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
-    return f'did you mean "{found[0]}"?' if found else ""
 
 
 def _without(value: object, wrong: set[KeyPath], path: KeyPath = ()) -> object:
@@ -96,7 +90,7 @@ def _sentence(detail: ErrorDetails, path: KeyPath, schema: Schema, place: Place)
     """What was expected at path and what stood there, and a hint, from one of pydantic's errors."""
     value = detail["input"]
     if detail["loc"][-1:] == ("[key]",):
-        return f"should be {PATTERNS[model.NAME]}", ""
+        return f"should be {PATTERNS[entries.NAME]}", ""
     match detail["type"]:
         case "extra_forbidden":
             key, known = str(path[-1]), _keys(_within(schema, path[:-1]))

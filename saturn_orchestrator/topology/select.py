@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from saturn_orchestrator.errors import UsageError
 from saturn_orchestrator.topology.model import Host, Topology
-from saturn_orchestrator.topology.schema import near
+from saturn_orchestrator.topology.spelling import near
 
 
 def select(

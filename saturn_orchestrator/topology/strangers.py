@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from saturn_orchestrator.policy import is_local
 from saturn_orchestrator.topology.model import Host
@@ -35,8 +36,6 @@ def forge(url: str) -> str:
 def by_host(hosts: Mapping[str, Host], controller: str) -> dict[str, Host]:
     """The hosts, the autonomous ones with their strangers: nobody asks for those of the others."""
     return {
-        name: host.model_copy(update={"strangers": strangers(host, hosts.values(), controller)})
-        if host.autonomous
-        else host
+        name: replace(host, strangers=strangers(host, hosts.values(), controller)) if host.autonomous else host
         for name, host in hosts.items()
     }

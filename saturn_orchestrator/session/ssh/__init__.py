@@ -3,6 +3,7 @@
 Nothing of asyncssh leaves this package, and its errors are translated once, in failure.py.
 """
 
+from saturn_orchestrator.session.ssh import searching  # isort: skip - before anything that imports asyncssh
 from saturn_orchestrator.session.ssh.channel import SshChannel
 from saturn_orchestrator.session.ssh.flight import Line
 from saturn_orchestrator.session.ssh.jump import Jumps
@@ -19,5 +20,6 @@ __all__ = [
     "offered_keys",
     "open_channel",
     "open_ssh",
+    "searching",
     "trusted_keys",
 ]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shlex
-import socket
 
 import asyncssh
 
 from saturn_orchestrator.errors import Denied, HostKeyRejected, SessionError, TooManyFiles, Unreachable
 from saturn_orchestrator.events import neutral
 from saturn_orchestrator.session.descriptors import spent
+from saturn_orchestrator.session.line import MAX_WORDS, by_hand, unreached
 from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.session.ssh.client import Client
 from saturn_orchestrator.session.ssh.keys import TrustedKeys, fingerprint
-
-_MAX_WORDS = 300
 
 _OWN_WORDS = "SSH connection closed"
 """What asyncssh says of a channel when the line is gone, also in the moment before it tells the client so."""
@@ -56,38 +54,25 @@ def session_error(error: Exception, route: Route, client: Client, keys: TrustedK
         return Denied(
             f"{route.where} denied the login of {host.ssh.user}",
             notes=_notes(client, route),
-            hint=f"try: {_by_hand(route)}; is your key in its authorized_keys?",
+            hint=f"try: {by_hand(route)}; is your key in its authorized_keys?",
         )
     return _unanswered(error, route, client)
 
 
 def _unanswered(error: Exception, route: Route, client: Client) -> SessionError:
-    host, notes, words = route.host, _notes(client, route), neutral(str(error))[:_MAX_WORDS]
-    if isinstance(error, TimeoutError):
-        ping = f"{'tailscale ' if route.peer else ''}ping {shlex.quote(route.address)}"
-        return Unreachable(
-            f"{route.where} did not answer within {host.ssh.connect_timeout_s:g} s",
-            notes=notes,
-            hint=f"is it powered and online? try: {_by_hand(route) if host.ssh.jump else ping}",
-        )
-    if isinstance(error, socket.gaierror):
-        hint = "mend its address in the topology, or DNS"
-        return Unreachable(f"the name {host.address} does not resolve", notes=notes, hint=hint)
-    if isinstance(error, ConnectionRefusedError):
-        hint = "is sshd running there, on that port?"
-        return Unreachable(f"{route.where} refused the connection", notes=notes, hint=hint)
+    notes, words = _notes(client, route), neutral(str(error))[:MAX_WORDS]
     if isinstance(error, asyncssh.ChannelOpenError):
         return _unopened(error, route, client)
-    if isinstance(error, asyncssh.ConnectionLost | ConnectionError):
+    if isinstance(error, OSError):
+        return unreached(error, route, notes)
+    if isinstance(error, asyncssh.ConnectionLost):
         return Unreachable(f"{route.where} closed the connection: {words}", notes=notes)
-    if not isinstance(error, asyncssh.Error):
-        return Unreachable(f"{route.where} cannot be reached: {words}", notes=notes)
     return SessionError(f"{route.where}: {words}", code="ssh_failed", notes=notes)
 
 
 def _unopened(error: asyncssh.ChannelOpenError, route: Route, client: Client) -> SessionError:
     """Of the host itself once it let us in; before that, of the machine that it is reached through."""
-    reason = neutral(error.reason)[:_MAX_WORDS]
+    reason = neutral(error.reason)[:MAX_WORDS]
     if client.is_let_in and (client.is_lost or error.reason == _OWN_WORDS):
         return Unreachable(f"{route.where} closed the connection: {reason}", notes=_notes(client, route))
     if client.is_let_in:
@@ -95,20 +80,13 @@ def _unopened(error: asyncssh.ChannelOpenError, route: Route, client: Client) ->
     jump = route.host.ssh.jump
     if error.code == asyncssh.OPEN_CONNECT_FAILED:
         return Unreachable(
-            f"{route.where} cannot be reached from {jump}: {reason}", hint=f"is it powered? try: {_by_hand(route)}"
+            f"{route.where} cannot be reached from {jump}: {reason}", hint=f"is it powered? try: {by_hand(route)}"
         )
     return SessionError(
         f"{jump} would not lead on to {route.where}: {reason}",
         code="channel_refused",
         hint=f"allow it on {jump}: AllowTcpForwarding of its sshd, or with Tailscale SSH the tailnet's policy",
     )
-
-
-def _by_hand(route: Route) -> str:
-    """The command by which a person logs in there."""
-    ssh = route.host.ssh
-    through = ("-J", ssh.jump) if ssh.jump else ()
-    return shlex.join(("ssh", *through, "-p", str(ssh.port), f"{ssh.user}@{route.address}"))
 
 
 def _rejected(route: Route, client: Client, keys: TrustedKeys) -> HostKeyRejected:
@@ -146,4 +124,4 @@ def _notes(client: Client, route: Route) -> tuple[str, ...]:
 
 def _last_line(banner: str) -> str:
     lines = [line.strip() for line in banner.splitlines() if line.strip()]
-    return neutral(lines[-1]).removeprefix("tailscale: ")[:_MAX_WORDS] if lines else ""
+    return neutral(lines[-1]).removeprefix("tailscale: ")[:MAX_WORDS] if lines else ""

@@ -150,16 +150,10 @@ def jump_host(host: Host, hosts: Mapping[str, Host]) -> Host:
     An address is known by the same known_hosts, and logged in to with the same identity, as the host behind it.
     """
     user, address, port = _parts(host.ssh.jump or "")
-    base = hosts.get(address) or host.model_copy(
-        update={
-            "name": address,
-            "address": address,
-            "transport": "auto",
-            "ssh": host.ssh.model_copy(update={"jump": None, "port": 22}),
-        }
+    base = hosts.get(address) or replace(
+        host, name=address, address=address, transport="auto", ssh=replace(host.ssh, jump=None, port=22)
     )
-    said = {key: value for key, value in (("user", user), ("port", port)) if value}
-    return base.model_copy(update={"ssh": base.ssh.model_copy(update=said)})
+    return replace(base, ssh=replace(base.ssh, user=user or base.ssh.user, port=port or base.ssh.port))
 
 
 def _parts(written: str) -> tuple[str, str, int]:

@@ -39,9 +39,17 @@ Dial = Callable[[Tell], Awaitable[Line]]
 
 
 async def open_ssh(
-    route: Route, approvals: Approvals, dial: Dial, tell: Tell, trip: Trip, sighting: Sighting | None = None
+    route: Route,
+    approvals: Approvals,
+    dial: Dial,
+    tell: Tell,
+    trip: Trip,
+    sighting: Sighting | None = None,
+    spent_s: float = 0.0,
 ) -> Conversation:
     """A session with a host over SSH. sighting: of its peer, for whoever asks the session.
+
+    spent_s: what dialling has taken of the host's patience already.
 
     With a server that bears it the session is there once the host key was verified: what the login comes to is told by
     the first answer.
@@ -53,7 +61,7 @@ async def open_ssh(
     command = bootstrap_command(host.root, become=host.become)
     login = Login(route, approvals, dial, trip)
     channel = SshChannel(trip)
-    flight = await _opened(login, channel, command, tell, Passenger(shlex.join(command), channel))
+    flight = await _opened(login, channel, command, tell, Passenger(shlex.join(command), channel), spent_s)
 
     async def again() -> SshChannel:
         plain = SshChannel(trip)
@@ -65,12 +73,17 @@ async def open_ssh(
 
 
 async def _opened(
-    login: Login, channel: SshChannel, command: Sequence[str], tell: Tell, passenger: Passenger | None
+    login: Login,
+    channel: SshChannel,
+    command: Sequence[str],
+    tell: Tell,
+    passenger: Passenger | None,
+    spent_s: float = 0.0,
 ) -> Flight:
     connection: Flight | None = None
     is_open = False
     try:
-        async with patient(login.patience_s, tell) as told:
+        async with patient(max(login.patience_s - spent_s, 0.0), tell) as told:
             connection = await login.connection(told, passenger)
             if not connection.has_left:
                 await connection.create_session(lambda: channel, shlex.join(command), encoding=None)

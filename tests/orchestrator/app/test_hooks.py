@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def hook(folder: Path, name: str, text: str, mode: int = 0o755) -> None:
 
 
 def hooks(folder: Path, heard: list[str] | None = None, timeout_s: float = 30.0) -> Hooks:
-    topology = build.topology(folder, build.host("alpha")).model_copy(update={"hooks": Limits(timeout_s=timeout_s)})
+    topology = replace(build.topology(folder, build.host("alpha")), hooks=Limits(timeout_s=timeout_s))
     order = Deploy(topology, tuple(topology.hosts.values()), "ada", "saturn")
     lines = [] if heard is None else heard
     return Hooks(order, lambda name, line: lines.append(f"{name} | {line}"))

@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def send(folder: Path, *targets: Target) -> tuple[Sent, ...]:
 
 def told(folder: Path, run: RunState, *targets: Target, verb: str = "deploy") -> str:
     topology: Topology = build.topology(folder, build.host("alpha"))
-    topology = topology.model_copy(update={"notify": Notify(targets=targets)})
+    topology = replace(topology, notify=Notify(targets=targets))
     order = Deploy(topology, tuple(topology.hosts.values()), "ada", "saturn", verb=verb)
     return asyncio.run(Notices(topology, folder / "state").follow(order, run, outcome(run)))
 

@@ -58,6 +58,33 @@ def test_help_names_every_verb_and_imports_none_of_them(tmp_path):
     assert [verb for verb in VERBS if f"\n  {verb} " not in done.stdout] == []
 
 
+def test_status_of_hosts_that_refuse_loads_neither_ssh_nor_what_reads_an_inventory(tmp_path):
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJkFJcBGqBqMWnwdRyOwuYjSCeOYLmXbRmdCUYGDTcXv"
+    (tmp_path / "known_hosts").write_text(f"[127.0.0.1]:1 {key}\n")
+    ssh = f"{{user: ada, port: 1, identity_file: null, known_hosts: {tmp_path}/known_hosts}}"
+    inventory(
+        tmp_path,
+        f"version: 1\ndefaults: {{git: {{url: u}}, ssh: {ssh}}}\n"
+        "hosts: {alpha: {address: 127.0.0.1, transport: ssh}}\n",
+    )
+    heavy = "{'asyncssh', 'pydantic', 'yaml', 'tenacity'}"
+    program = (
+        "import atexit, sys; from saturn_orchestrator.cli.main import main;"
+        f"atexit.register(lambda: print('imported:', sorted({heavy} & set(sys.modules)))); main(['status'])"
+    )
+    environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_STATE_HOME": str(tmp_path / "state")}
+    cold, warm = (
+        subprocess.run(
+            (sys.executable, "-c", program), capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environ
+        )
+        for _ in range(2)
+    )
+
+    assert (cold.returncode, cold.stdout.splitlines()[-1]) == (3, "imported: ['pydantic', 'yaml']")
+    assert (warm.returncode, warm.stdout.splitlines()[-1]) == (3, "imported: []")
+    assert warm.stdout.splitlines()[:-1] == cold.stdout.splitlines()[:-1]
+
+
 def test_version_is_that_of_the_package(tmp_path):
     assert saturn(tmp_path, "--version").stdout == f"saturn, version {__version__}\n"
 

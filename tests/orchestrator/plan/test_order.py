@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from support import build
@@ -45,7 +46,7 @@ def test_conventions_say_what_the_topology_lets_the_services_do():
     policy = Policy(forbidden_devices=("/dev/ttyUSB*",), severity={"image_unpinned": "error"}, waivers=tuple(waivers))
     host = build.host("alpha", address="10.0.0.5", autonomous=True, ingress=Ingress(public=("web",)), policy=policy)
 
-    assert conventions(host.model_copy(update={"strangers": ("saturn",)})) == Conventions(
+    assert conventions(replace(host, strangers=("saturn",))) == Conventions(
         public=("web",),
         forbidden_devices=("/dev/ttyUSB*",),
         autonomous=True,
@@ -79,6 +80,6 @@ def test_an_order_of_some_services_still_says_which_are_assigned():
 
 
 def test_an_order_says_where_the_node_gets_its_commits():
-    git = build.host().git.model_copy(update={"source": "saturn"})
+    git = replace(build.host().git, source="saturn")
 
     assert node_order(build.host(git=git)).source == "saturn"

@@ -97,7 +97,7 @@ def test_an_address_is_a_machine_with_the_keys_of_the_host_behind_it(jump, user,
     machine = jump_host(host, {})
 
     assert (machine.name, machine.address, machine.transport) == (address, address, "auto")
-    assert machine.ssh == host.ssh.model_copy(update={"user": user, "port": port, "jump": None})
+    assert machine.ssh == replace(host.ssh, user=user, port=port, jump=None)
 
 
 def test_a_name_of_the_topology_is_that_host_with_its_own_way_in():
@@ -111,7 +111,7 @@ def test_what_is_written_beside_a_name_of_the_topology_goes_before_it():
     gate = build.host("gate", ssh=Ssh(user="ops", port=2200))
     host = build.host(ssh=Ssh(user="homelab", jump="ada@gate:2300"))
 
-    assert jump_host(host, named(gate)).ssh == gate.ssh.model_copy(update={"user": "ada", "port": 2300})
+    assert jump_host(host, named(gate)).ssh == replace(gate.ssh, user="ada", port=2300)
 
 
 # --- through ----------------------------------------------------------------------------------------------------------
@@ -478,7 +478,7 @@ def test_a_host_behind_a_machine_is_not_looked_for_on_the_tailnet_and_the_machin
     async def story() -> None:
         async with two_servers(tmp_path) as (gate, attic):
             host = behind(attic, "gate")
-            machine = gate.host("gate").model_copy(update={"address": "gate"})
+            machine = replace(gate.host("gate"), address="gate")
             (tmp_path / "known_hosts").write_bytes(
                 gate.known_line.replace(b"[127.0.0.1]", b"[gate.tail1234.ts.net]") + attic.known_line
             )

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import subprocess
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
@@ -227,7 +228,7 @@ def test_a_closed_port_is_unreachable(tmp_path):
 
 def test_a_name_that_does_not_resolve_is_unreachable(tmp_path):
     async def story() -> None:
-        host = (await at(22, tmp_path)).model_copy(update={"address": "nowhere.invalid", "name": "127.0.0.1"})
+        host = replace(await at(22, tmp_path), address="nowhere.invalid", name="127.0.0.1")
 
         error = await error_of_opening(host)
 

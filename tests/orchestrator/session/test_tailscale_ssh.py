@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import asyncssh
 import pytest
@@ -272,7 +273,7 @@ def test_a_plain_sshd_on_the_tailnet_is_held_to_known_hosts_under_any_of_its_nam
     async def story() -> None:
         async with ssh_server(tmp_path) as server:
             key = server.host_key.export_public_key()
-            host = server.host().model_copy(update={"address": "alpha"})
+            host = replace(server.host(), address="alpha")
             (tmp_path / "known_hosts").write_bytes(f"[{name}]:{server.port} ".encode() + key)
             daemon = FakeTailscaled(tailnet(peer("alpha", ("127.0.0.1",))))
 
@@ -290,7 +291,7 @@ def test_of_a_machine_that_is_away_it_is_no_matter_that_its_key_is_not_known(tmp
         host = SshServer(port, tmp_path, asyncssh.generate_private_key("ssh-ed25519")).host()
         (tmp_path / "known_hosts").write_text("")
 
-        error = await error_of(away, host.model_copy(update={"address": "alpha"}))
+        error = await error_of(away, replace(host, address="alpha"))
 
         assert (type(error), error.code) == (OffTailnet, "offline")
 
@@ -584,7 +585,7 @@ def test_tailscale_asks_and_denies_alike_where_the_tailnet_was_not_asked(tmp_pat
             known_hosts = tmp_path / "known_hosts"
             known_hosts.write_bytes(f"[127.0.0.1]:{server.port} ".encode() + server.host_keys[1].export_public_key())
             host = server.host(port=server.port, known_hosts=known_hosts, identity_file=None)
-            host = host.model_copy(update={"address": "127.0.0.1", "transport": "ssh"})
+            host = replace(host, address="127.0.0.1", transport="ssh")
             daemon = FakeTailscaled(tailnet())
             if is_let_in:
                 opening = asyncio.create_task(opened(daemon, host, told))
@@ -727,7 +728,7 @@ def test_a_host_that_is_offline_is_said_to_be_at_once_and_tried_once(tmp_path, m
         port = silent_address[1]
         key = asyncssh.generate_private_key("ssh-ed25519").export_public_key()
         known_hosts.write_bytes(f"[alpha]:{port} ".encode() + key)
-        host = host.model_copy(update={"ssh": host.ssh.model_copy(update={"port": port, "known_hosts": known_hosts})})
+        host = replace(host, ssh=replace(host.ssh, port=port, known_hosts=known_hosts))
         async with switchboard(FakeTailscaled(tailnet(away)), host) as board:
             with pytest.raises(OffTailnet) as caught:
                 await connect(host, board, told)
@@ -947,10 +948,10 @@ def test_a_trouble_of_the_tailnet_is_told_when_a_host_is_not_reached_without_it(
             key = asyncssh.generate_private_key("ssh-ed25519").export_public_key()
             known_hosts.write_bytes(f"[127.0.0.1]:{port} ".encode() + key)
             host = build.host(address="127.0.0.1")
-            ssh = host.ssh.model_copy(update={"port": port, "known_hosts": known_hosts})
+            ssh = replace(host.ssh, port=port, known_hosts=known_hosts)
             daemon = FakeTailscaled(tailnet(state="Stopped"))
 
-            error = await error_of(daemon, host.model_copy(update={"ssh": ssh}))
+            error = await error_of(daemon, replace(host, ssh=ssh))
 
         assert error.message == f"127.0.0.1 port {port} refused the connection"
         assert error.notes == ("tailscale is switched off on SATURN: sudo tailscale up",)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from saturn_orchestrator.topology.model import ServiceEntry, TopologyEntry
+from saturn_orchestrator.topology.entries import ServiceEntry, TopologyEntry
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = (ROOT / "docs" / "reference" / "topology.md").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
@@ -116,9 +117,7 @@ def test_what_is_written_before_the_login_ended_arrives_once_and_whole(tmp_path:
     async def story() -> None:
         async with ssh_server(tmp_path, **POSING) as server:
             host = server.host()
-            long = host.model_copy(
-                update={"git": host.git.model_copy(update={"url": "ssh://git@forge/" + "x" * 60_000})}
-            )
+            long = replace(host, git=replace(host.git, url="ssh://git@forge/" + "x" * 60_000))
             assert await asked(long) == 1
 
     asyncio.run(story())

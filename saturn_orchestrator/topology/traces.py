@@ -1,0 +1,79 @@
+"""What a reading of the inventory found of each file, so that a later one can tell whether it would find the same.
+
+A trace is made of the very bytes that were read, not of times and sizes: an edit within one tick of the clock counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LOOKED_AT = 1024 * 1024 + 1
+"""Bytes of a file that matter: a compose file is read that far, and another that has so many is refused."""
+
+ABSENT, NO_FILE = "absent", "no file"
+
+Found = Mapping[str, str]
+"""By path: `absent`, `no file` for a folder and the like, else the digest of what it holds."""
+
+
+@dataclass
+class Traces:
+    """The files that a reading looked for, and the homes (`~`, `~ada`) that it went to. Both grow as it goes on."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    homes: dict[str, str] = field(default_factory=dict)
+    is_whole: bool = True
+    """False once something could be neither read nor called absent: then nothing can be told later."""
+
+    def note(self, path: Path, data: bytes) -> None:
+        """The file was read, and held these bytes."""
+        self.files[str(path)] = _digest(data)
+
+    def look(self, path: Path) -> None:
+        """Whether the file is there was asked; all that it holds counts."""
+        if str(path) in self.files:
+            return
+        trace = trace_of(str(path))
+        self.is_whole = self.is_whole and trace is not None
+        self.files[str(path)] = trace or ""
+
+    def note_home(self, path: Path | None) -> None:
+        """The path was expanded."""
+        first = path.parts[0] if path and path.parts else ""
+        if first.startswith("~"):
+            self.homes[first] = os.path.expanduser(first)  # noqa: PTH111 - pathlib raises where this leaves it as it is
+
+
+def hold(files: Found, homes: Found) -> bool:
+    """Whether a reading would find the same today."""
+    return all(os.path.expanduser(home) == where for home, where in homes.items()) and all(  # noqa: PTH111 - see above
+        trace_of(path) == trace for path, trace in files.items()
+    )
+
+
+def trace_of(path: str) -> str | None:
+    """The trace of a file as it is now; None when that cannot be told."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return ABSENT
+    except OSError:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return NO_FILE
+        return _digest(os.read(descriptor, min(status.st_size, LOOKED_AT) + 1)[:LOOKED_AT])
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data[:LOOKED_AT]).hexdigest()
