@@ -18,7 +18,6 @@ from . import (
     acknowledgement,
     backup,
     bytecode,
-    compose,
     diagnostics,
     facts,
     health,
@@ -36,6 +35,7 @@ from .lines import LineReader
 from .log import Sink, answer_to, write_all
 from .redaction import Redactor, node_redactor
 from .state import Paths
+from .survey import Survey
 from .wire import (
     BackupPart,
     Backups,
@@ -172,21 +172,21 @@ def _examine(request: Request, _reader: LineReader, executor: Executor) -> None:
 
 def _facts(request: Request, _reader: LineReader, executor: Executor) -> None:
     sink = _greet(request, executor)
-    sink.send(Facts, **facts.observed(request.node, executor.short, request.revision))
+    sink.send(Facts, **facts.observed(Survey(request.node), executor.short, request.revision))
     sink.send(Goodbye, outcome="success")
 
 
 def _plan(request: Request, reader: LineReader, executor: Executor) -> None:
     """Facts, and what a run would do. With a bundle all but the changes is known already, and only those are told."""
-    bundle = _supplied(request, reader, executor)
+    bundle, survey = _supplied(request, reader, executor), Survey(request.node)
     known: dict[str, Any] = {}
     foreseen: dict[str, Any] = {}
     if bundle:
-        foreseen = plan.made(request, bundle)
+        foreseen = plan.made(request, bundle, survey)
     else:
-        known = facts.observed(request.node, executor.short, request.revision)
+        known = facts.observed(survey, executor.short, request.revision)
         if not known["problems"]:
-            foreseen = {**plan.made(request, bundle), "failing": _failing(request, known["lock"])}
+            foreseen = {**plan.made(request, bundle, survey), "failing": _failing(survey, known["lock"])}
     sink = _greet(request, executor)  # not earlier: what fails above is an answer of its own
     if known:
         sink.send(Facts, **known)
@@ -195,9 +195,9 @@ def _plan(request: Request, reader: LineReader, executor: Executor) -> None:
     sink.send(Goodbye, outcome="success")
 
 
-def _failing(request: Request, holder: LockFact | None) -> Tuple[Failing, ...]:
+def _failing(survey: Survey, holder: LockFact | None) -> Tuple[Failing, ...]:
     """What is not well before the run; while another one is at work that says nothing, and is not looked at."""
-    return () if holder else tuple(health.failing(request.node, compose.containers(request.node)))
+    return () if holder else health.failing(survey)
 
 
 def _run(request: Request, reader: LineReader, executor: Executor) -> None:
