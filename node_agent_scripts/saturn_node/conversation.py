@@ -58,6 +58,7 @@ from .wire import (
 
 REQUEST_MAX = 1024 * 1024
 PART = 16 * 1024
+PACKET = 8 * 1024
 BACKUP_PIECE = 36 * 1024
 """Bytes of a backup in one event: in base64 it stays below what a reader takes for one line."""
 BACKUPS_TOLD = 25
@@ -255,8 +256,34 @@ def _follow(request: Request, reader: LineReader, _executor: Executor) -> None:
 
 
 def _tail(request: Request, reader: LineReader, paths: Paths) -> None:
-    follower = Follower(paths, request, lambda line: write_all(1, wire.PREFIX.encode() + line + b"\n"))
-    follower.follow(lambda seconds: _listen(reader, paths, seconds))
+    packet = _Packet(1)
+
+    def wait(seconds: float) -> bool:
+        packet.send()
+        return _listen(reader, paths, seconds)
+
+    Follower(paths, request, packet.add).follow(wait)
+    packet.send()
+
+
+class _Packet:
+    """Lines that are ready together leave together: each write is a packet on the line, and work for who reads it.
+
+    Nothing waits in it: it is sent before the follower does, and when it is full.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._data = bytearray()
+
+    def add(self, line: bytes) -> None:
+        self._data += wire.PREFIX.encode() + line + b"\n"
+        if len(self._data) >= PACKET:
+            self.send()
+
+    def send(self) -> None:
+        data, self._data = self._data, bytearray()
+        write_all(self._descriptor, bytes(data))
 
 
 def _start(request: Request, paths: Paths, executor: Executor, bundle: str, secrets: incoming.Secrets) -> None:
