@@ -56,5 +56,5 @@ def test_a_default_that_may_move_is_made_anew_for_each():
 
 
 def test_a_record_keeps_its_type_beside_its_fields():
-    told = Progress(1, "at", "r1", "h", text="x")
+    told = Progress(1, "at", "r1", "h", "deploy", text="x")
     assert (Progress.type, told.type, wire.plain(told)["type"]) == ("progress", "progress", "progress")
