@@ -28,6 +28,7 @@ from .follower import Follower
 from .log import human_lines
 from .redaction import node_redactor, printable
 from .state import Paths
+from .survey import Survey
 from .wire import Request, ServiceOrder
 
 _EXIT = {"success": 0, "failed": 1, "blocked": 1, "refused": 5, "cancelled": 6, "rolled_back": 4}
@@ -199,7 +200,7 @@ def _watch(paths: Paths, request: Request) -> int:
 
 def _status(place: Place, _rest: tuple[str, ...]) -> int:
     request = _newest_request(place.paths)
-    known = facts.observed(request.node, place.executor)
+    known = facts.observed(Survey(request.node), place.executor)
     lines = ["{:<12} {}".format("revision", known["revision"]), "{:<12} {}".format("stage", known["stage"])]
     lines += [f"{each.name:<12} {each.state}, {each.health}" for each in known["services"]]
     if known["lock"]:

@@ -41,7 +41,7 @@ class Supply(NamedTuple):
 def bring(order: NodeOrder, revision: str, supply: Supply, tell: Callable[[str], None]) -> Reached:
     """Bring the checkout to the revision. `tell` takes what a person should read meanwhile."""
     was_cut, reached = _gathered(order, revision, supply, tell)
-    kept = git.kept_commit(order.checkout, revision, order.branch)
+    kept = git.kept_commit(order.checkout, reached.before, revision, order.branch)
     if kept:
         tell(f"commit {reached.before[:12]} of this checkout is in no branch of origin; it is kept as {kept}")
     _move(order, revision, was_cut)
@@ -253,10 +253,12 @@ def _move(order: NodeOrder, revision: str, was_cut: bool) -> None:
 
 def _head(checkout: str) -> str:
     """The commit that is checked out, "" when there is none yet."""
-    finished = git.ask(checkout, "rev-parse", "--git-dir")
-    if not finished.ok:
-        raise git.broken(checkout, finished.last_line, finished.tail)
-    return "" if git.is_unused(checkout) else git.head(checkout)
+    present = "" if git.is_unused(checkout) else git.head(checkout)
+    if not present:
+        finished = git.ask(checkout, "rev-parse", "--git-dir")
+        if not finished.ok:
+            raise git.broken(checkout, finished.last_line, finished.tail)
+    return present
 
 
 def _require_clean(checkout: str) -> None:

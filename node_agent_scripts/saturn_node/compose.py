@@ -51,7 +51,8 @@ class Project(NamedTuple):
 class Container(NamedTuple):
     """One container as docker tells it. image: the name it was created from. policy: its restart policy.
 
-    hash: compose's digest of the config it was made from. folder: the project folder it was made in.
+    hash: compose's digest of the config it was made from. folder: the project folder it was made in. networks: the
+    names of those it is connected to, sorted, with a blank between them.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Container(NamedTuple):
     policy: str
     hash: str = ""
     folder: str = ""
+    networks: str = ""
 
     @property
     def stays_up(self) -> bool:
@@ -148,6 +150,7 @@ def _container(record: Mapping[str, Any]) -> Container:
         policy=str(((record.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "no"),
         hash=str(_labels(record).get("com.docker.compose.config-hash", "")),
         folder=str(_labels(record).get("com.docker.compose.project.working_dir", "")),
+        networks=" ".join(sorted((record.get("NetworkSettings") or {}).get("Networks") or ())),
     )
 
 
@@ -293,15 +296,36 @@ def _resolved(project: Project) -> dict[str, Any]:
 
 def image_here(order: NodeOrder, image: str) -> Image | None:
     """The image on the node, or None when it is not there."""
-    argv = (*docker_of(order.compose), "image", "inspect", "--format", "{{.Id}} {{json .RepoDigests}}", image)
+    return images_here(order, (image,)).get(image)
+
+
+def images_here(order: NodeOrder, names: Sequence[str]) -> dict[str, Image]:
+    """Those of the images that are on the node, by the name they were asked for; all are asked for at once."""
+    if not names:
+        return {}
+    argv = (*docker_of(order.compose), "image", "inspect", "--format", "{{.Id}} {{json .RepoDigests}}", *names)
     finished = proc.run(argv, timeout_s=ASK_TIMEOUT_S)
-    if finished.ok:
-        identity, _, digests = finished.stdout.strip().partition(" ")
-        return Image(identity, next(iter(_texts(digests)), ""))
-    lost = failure(finished, "", "")
-    if lost.code:
+    lost = None if finished.ok else failure(finished, "", "")
+    if lost and lost.code:
         raise lost
-    return None
+    found = finished.stdout.splitlines()
+    present = names if finished.ok else _not_missed(names, finished.tail)
+    if len(found) == len(present):
+        return {name: _image(line) for name, line in zip(present, found)}
+    if len(names) == 1:
+        return {}
+    return {name: image for each in names for name, image in images_here(order, (each,)).items()}
+
+
+def _not_missed(names: Sequence[str], words: Sequence[str]) -> list[str]:
+    """The names of which docker did not say `No such image: NAME`. It tells the others in the order they were asked."""
+    missed = {line.rpartition("No such image: ")[2].split(" ")[0] for line in words if "No such image: " in line}
+    return [name for name in names if name not in missed]
+
+
+def _image(line: str) -> Image:
+    identity, _, digests = line.strip().partition(" ")
+    return Image(identity, next(iter(_texts(digests)), ""))
 
 
 def _texts(text: str) -> list[str]:

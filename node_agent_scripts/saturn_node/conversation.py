@@ -19,7 +19,6 @@ from . import (
     acknowledgement,
     backup,
     bytecode,
-    compose,
     diagnostics,
     facts,
     health,
@@ -37,6 +36,7 @@ from .lines import LineReader
 from .log import Sink, answer_to, write_all
 from .redaction import Redactor, node_redactor
 from .state import Paths
+from .survey import Survey
 from .wire import (
     BackupPart,
     Backups,
@@ -59,6 +59,7 @@ from .wire import (
 
 REQUEST_MAX = 1024 * 1024
 PART = 16 * 1024
+PACKET = 8 * 1024
 BACKUP_PIECE = 36 * 1024
 """Bytes of a backup in one event: in base64 it stays below what a reader takes for one line."""
 BACKUPS_TOLD = 25
@@ -173,21 +174,21 @@ def _examine(request: Request, _reader: LineReader, executor: Executor) -> None:
 
 def _facts(request: Request, _reader: LineReader, executor: Executor) -> None:
     sink = _greet(request, executor)
-    sink.send(Facts, **facts.observed(request.node, executor.short, request.revision))
+    sink.send(Facts, **facts.observed(Survey(request.node), executor.short, request.revision))
     sink.send(Goodbye, outcome="success")
 
 
 def _plan(request: Request, reader: LineReader, executor: Executor) -> None:
     """Facts, and what a run would do; and the run itself, when a person said yes to it beforehand."""
-    bundle = _supplied(request, reader, executor)
+    bundle, survey = _supplied(request, reader, executor), Survey(request.node)
     known: dict[str, Any] = {}
     foreseen: dict[str, Any] = {}
     if request.facts_known:
-        foreseen = plan.made(request, bundle)
+        foreseen = plan.made(request, bundle, survey)
     else:
-        known = facts.observed(request.node, executor.short, request.revision)
+        known = facts.observed(survey, executor.short, request.revision)
         if not known["problems"]:
-            foreseen = {**_guessed(request, bundle), "failing": _failing(request, known["lock"])}
+            foreseen = {**_guessed(request, bundle, survey), "failing": _failing(survey, known["lock"])}
     begins = bool(request.begins and foreseen.get("is_foreseen") and known and not known["lock"])
     sink = _greet(request, executor)  # not earlier: what fails above is an answer of its own
     if known:
@@ -200,14 +201,14 @@ def _plan(request: Request, reader: LineReader, executor: Executor) -> None:
         sink.send(Goodbye, outcome="success")
 
 
-def _guessed(request: Request, bundle: str) -> dict[str, Any]:
+def _guessed(request: Request, bundle: str, survey: Survey) -> dict[str, Any]:
     """The plan, from a bundle that may build on what this node has not: then it is as if none had come."""
     try:
-        return plan.made(request, bundle)
+        return plan.made(request, bundle, survey)
     except NodeError as error:
         if not bundle or error.code != "bundle_damaged":
             raise
-        return plan.made(request, "")
+        return plan.made(request, "", survey)
 
 
 def _ordered(request: Request, foreseen: Mapping[str, Any]) -> Request:
@@ -216,9 +217,9 @@ def _ordered(request: Request, foreseen: Mapping[str, Any]) -> Request:
     return replace(request, verb="run", begins=False, plan=foreseen["digest"], failing=failing)
 
 
-def _failing(request: Request, holder: LockFact | None) -> Tuple[Failing, ...]:
+def _failing(survey: Survey, holder: LockFact | None) -> Tuple[Failing, ...]:
     """What is not well before the run; while another one is at work that says nothing, and is not looked at."""
-    return () if holder else tuple(health.failing(request.node, compose.containers(request.node)))
+    return () if holder else health.failing(survey)
 
 
 def _run(request: Request, reader: LineReader, executor: Executor) -> None:
@@ -287,8 +288,34 @@ def _follow(request: Request, reader: LineReader, _executor: Executor) -> None:
 
 
 def _tail(request: Request, reader: LineReader, paths: Paths) -> None:
-    follower = Follower(paths, request, lambda line: write_all(1, wire.PREFIX.encode() + line + b"\n"))
-    follower.follow(lambda seconds: _listen(reader, paths, seconds))
+    packet = _Packet(1)
+
+    def wait(seconds: float) -> bool:
+        packet.send()
+        return _listen(reader, paths, seconds)
+
+    Follower(paths, request, packet.add).follow(wait)
+    packet.send()
+
+
+class _Packet:
+    """Lines that are ready together leave together: each write is a packet on the line, and work for who reads it.
+
+    Nothing waits in it: it is sent before the follower does, and when it is full.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._data = bytearray()
+
+    def add(self, line: bytes) -> None:
+        self._data += wire.PREFIX.encode() + line + b"\n"
+        if len(self._data) >= PACKET:
+            self.send()
+
+    def send(self) -> None:
+        data, self._data = self._data, bytearray()
+        write_all(self._descriptor, bytes(data))
 
 
 def _start(request: Request, paths: Paths, executor: Executor, bundle: str, secrets: incoming.Secrets) -> None:

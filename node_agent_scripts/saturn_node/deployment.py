@@ -7,17 +7,51 @@ recorded, so that the next plan can tell what moved.
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from . import acknowledgement, backup, blueprint, compose, folders, git, plan, proc, state
 from .compose import Container, Project
 from .errors import Cancelled, NodeError
 from .log import now_at
 from .state import Progress
+from .survey import Survey
 from .task import Task
 from .wire import ServiceFailed, ServiceFinished, ServiceOrder, ServiceSkipped, ServiceStarted
 
 _PROGRESS_EVERY_S = 2.0
+PULLS = 3
+"""How many services pull at once: registries are slow to answer, and a slow line is shared without a loss."""
+
+
+class Wanted(NamedTuple):
+    """What the files want of a service now. config: resolved by compose; digest: of all of it."""
+
+    project: Project
+    config: Mapping[str, Any]
+    digest: str
+    blueprints: Mapping[str, blueprint.Blueprint]
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The names of those that a registry has."""
+        return tuple(sorted(set(compose.images(self.config).values())))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all its images, those that are built here, too."""
+        return frozenset(each.image for each in self.blueprints.values())
+
+
+class Look(NamedTuple):
+    """What a stage knows of the node, so that nothing is asked twice."""
+
+    survey: Survey
+    tree: git.Tree
+
+    @classmethod
+    def of(cls, task: Task) -> Look:
+        """A fresh one: nothing was asked yet."""
+        return cls(Survey(task.order), git.Tree(task.order.checkout, task.request.revision))
 
 
 def in_dependency_order(services: Sequence[ServiceOrder]) -> tuple[ServiceOrder, ...]:
@@ -38,22 +72,23 @@ def deploy(task: Task, settled: Iterable[str]) -> None:
     waiting = [each for each in services if each.name not in completed]
     for service in services:
         folders.make(task, service)
-    images = {each.name: pulled(task, each) for each in waiting}
+    look = Look.of(task)
+    fetch(task, look, waiting)
     for service in services:
         if service.name in completed:
             reason = "completed by an earlier run"
             task.sink.send(ServiceSkipped, service=service.name, reason=reason)
             continue
         task.begin(service.name)
-        _bring_up(task, service, images[service.name], completed)
+        _bring_up(task, look, service, completed)
         completed += (service.name,)
     if task.request.prune:
-        _prune(task)
+        _prune(task, look.survey)
 
 
-def _prune(task: Task) -> None:
+def _prune(task: Task, survey: Survey) -> None:
     """Remove what earlier runs brought up and the topology assigns to this node no more."""
-    for name in plan.orphans(task.order, compose.containers(task.order)):
+    for name in plan.orphans(task.order, survey.containers()):
         began = time.monotonic()
         task.begin(name)
         task.sink.send(ServiceStarted, service=name)
@@ -84,40 +119,51 @@ def report(task: Task, error: NodeError, service: str) -> None:
     task.sink.failed(ServiceFailed, error, service=service, tail=error.tail)
 
 
-def pulled(task: Task, service: ServiceOrder, *, builds: bool = True) -> tuple[str, ...]:
-    """Bring every image of the service to the node; the images' names. builds: make those that are built here, too."""
-    task.check_cancelled()
-    project = compose.project_of(task.order, service, task.paths)
-    config = compose.resolved(project)
-    images = compose.images(config)
+def fetch(task: Task, look: Look, services: Sequence[ServiceOrder], *, builds: bool = True) -> None:
+    """Bring every image of the services to the node. builds: make those that are built here, too."""
+    wanted = [_wanted(task, look, each) for each in services]
+    look.survey.images(name for each in wanted for name in each.names)
+    lacking = []
+    for service, each in zip(services, wanted):
+        task.check_cancelled()
+        lacking.append((each.project, _lacking(task, look.survey, service, each, builds=builds)))
+    pulls = [_pulling(task, project, images) for project, images in lacking if images]
+    if pulls:
+        look.survey.forget_images()
+        proc.together(pulls, PULLS)
+
+
+def _lacking(task: Task, survey: Survey, service: ServiceOrder, wanted: Wanted, *, builds: bool) -> dict[str, str]:
+    """Compose service to image, of what is still to be pulled once the former images are back and the others built."""
+    images = compose.images(wanted.config)
     pinned = task.trail.pins.get(service.name) or plan.pinned(task.request, service.name)
     restored = [
         name
-        for name, each in compose.active_services(config).items()
-        if name in pinned and _restored(task, service.name, compose.image_name(project.name, name, each), pinned[name])
+        for name, each in wanted.blueprints.items()
+        if name in pinned and _restored(task, survey, service.name, each.image, pinned[name])
     ]
     if builds:
-        _build(task, project, service, config, restored)
+        _build(task, survey, service, wanted, restored)
+    here = survey.images(images.values())
     is_fresh = task.order.pull == "always" and not pinned
-    wanted = images if is_fresh else _absent(task, images)
-    if wanted and task.order.pull == "never":
-        names = ", ".join(sorted(set(wanted.values())))
+    lacking = {name: image for name, image in images.items() if is_fresh or image not in here}
+    if lacking and task.order.pull == "never":
+        names = ", ".join(sorted(set(lacking.values())))
         message = f"{names} is not on the node, and the topology says never to pull"
-        raise NodeError("image_missing", message, f"docker pull {next(iter(wanted.values()))}", service.name)
-    if wanted:
-        _pull(task, project, wanted)
-    return tuple(sorted(set(images.values())))
+        raise NodeError("image_missing", message, f"docker pull {next(iter(lacking.values()))}", service.name)
+    return lacking
 
 
-def _restored(task: Task, service: str, image: str, former: Mapping[str, str]) -> bool:
+def _restored(task: Task, survey: Survey, service: str, image: str, former: Mapping[str, str]) -> bool:
     """Let the image's name mean again what it meant in the former deployment; whether that was still to be had."""
     if image != former.get("image"):
         return False
-    present = compose.image_here(task.order, image)
-    if present and present.id == former["image_id"]:
-        return True
     known = former["image_id"]
-    if not compose.image_here(task.order, known):
+    here = survey.images((image, known))
+    if image in here and here[image].id == known:
+        return True
+    survey.forget_images()
+    if known not in here:
         known = former.get("digest", "")
         if not known or not compose.pull_image(task.order, known, _throttled(task, service)).ok:
             task.say(f"{image} as it was then is on this node no more; the {image} of now is used", service)
@@ -129,9 +175,7 @@ def _restored(task: Task, service: str, image: str, former: Mapping[str, str]) -
     return True
 
 
-def _build(
-    task: Task, project: Project, service: ServiceOrder, config: Mapping[str, Any], restored: Sequence[str]
-) -> None:
+def _build(task: Task, survey: Survey, service: ServiceOrder, wanted: Wanted, restored: Sequence[str]) -> None:
     """Build what is built here, when its files moved since the last deploy: compose would keep the old image.
 
     restored: those compose services that have their former image again.
@@ -140,13 +184,14 @@ def _build(
     known = record.keys if record else {}
     stale = [
         name
-        for name, each in _blueprints(task, config).items()
+        for name, each in wanted.blueprints.items()
         if each.is_built and name not in restored and _built(known.get(name, {})) != _built(each.keys)
     ]
     if not stale:
         return
     task.say("building {}".format(", ".join(stale)), service.name)
-    finished = compose.build(project, stale, _throttled(task, service.name))
+    survey.forget_images()
+    finished = compose.build(wanted.project, stale, _throttled(task, service.name))
     if not finished.ok:
         message = "{} could not be built: {}".format(", ".join(stale), finished.last_line)
         hint = f"saturn deploy --hosts {task.order.host} --resume"
@@ -157,16 +202,22 @@ def _built(keys: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in keys.items() if key.startswith(blueprint.BUILD)}
 
 
-def _blueprints(task: Task, config: Mapping[str, Any]) -> dict[str, blueprint.Blueprint]:
+def _wanted(task: Task, look: Look, service: ServiceOrder) -> Wanted:
     """What the checkout wants, as the plan of the next run will compare it."""
-    order, revision = task.order, task.request.revision
-    return blueprint.blueprints(
-        config, order.checkout, lambda path: git.id_of(order.checkout, revision, path), plan.salt(order)
-    )
+    project = compose.project_of(task.order, service, task.paths)
+    config, salt = compose.resolved(project), plan.salt(task.order)
+    blueprints = blueprint.blueprints(config, task.order.checkout, look.tree.id_of, salt)
+    return Wanted(project, config, blueprint.digest(config, salt), blueprints)
 
 
-def _absent(task: Task, images: Mapping[str, str]) -> dict[str, str]:
-    return {name: image for name, image in images.items() if not compose.image_here(task.order, image)}
+def _pulling(task: Task, project: Project, images: Mapping[str, str]) -> Callable[[], None]:
+    """The pull of one service, still to be done."""
+
+    def pull() -> None:
+        task.check_cancelled()
+        _pull(task, project, images)
+
+    return pull
 
 
 def _pull(task: Task, project: Project, wanted: Mapping[str, str]) -> None:
@@ -194,18 +245,23 @@ def _throttled(task: Task, service: str) -> Callable[[str], None]:
     return say
 
 
-def _bring_up(task: Task, service: ServiceOrder, images: tuple[str, ...], completed: tuple[str, ...]) -> None:
+def _bring_up(task: Task, look: Look, service: ServiceOrder, completed: tuple[str, ...]) -> None:
     began = time.monotonic()
     is_touched = service.name in task.trail.touched
     task.sink.send(ServiceStarted, service=service.name)
     try:
-        before = compose.containers(task.order, service.name)
-        _save(task, service, before)
-        task.trail.touched.add(service.name)
-        if service.connectivity:
-            after = acknowledgement.bring_up(task, service, before, lambda: up(task, service, before, images))
+        before = look.survey.containers(service.name)
+        record = state.read_record(task.paths, service.name)
+        if record and _is_left_alone(task, look, service, record):
+            _keep(task, service, record)
+            after = before
         else:
-            after = up(task, service, before, images)
+            _save(task, look, service, record)
+            task.trail.touched.add(service.name)
+            if service.connectivity:
+                after = acknowledgement.bring_up(task, service, before, lambda: up(task, look, service))
+            else:
+                after = up(task, look, service)
     except Cancelled:
         raise
     except NodeError as error:
@@ -220,47 +276,61 @@ def _bring_up(task: Task, service: ServiceOrder, images: tuple[str, ...], comple
     task.sink.send(ServiceFinished, service=service.name, status=status, duration_s=_since(began))
 
 
-def _save(task: Task, service: ServiceOrder, before: Sequence[Container]) -> None:
+def _is_left_alone(task: Task, look: Look, service: ServiceOrder, record: state.ServiceRecord) -> bool:
+    """Whether nothing is to be done to the service; in doubt compose has the word, see plan.is_as_it_was."""
+    is_open = service.name in task.trail.touched or state.is_unacknowledged(task.paths, service.name)
+    if is_open or task.trail.pins or task.request.restore:
+        return False
+    wanted = _wanted(task, look, service)
+    return plan.is_as_it_was(_desired(look, wanted), wanted.digest, record, look.survey.containers(service.name))
+
+
+def _desired(look: Look, wanted: Wanted) -> plan.Desired:
+    return plan.Desired(wanted.blueprints, look.survey.images(wanted.names))
+
+
+def _keep(task: Task, service: ServiceOrder, record: state.ServiceRecord) -> None:
+    """Record that the service stands as this revision wants it."""
+    local = state.local_digest(task.paths, service.name)
+    known = record._replace(revision=task.request.revision, local=local, at=now_at())
+    state.write_record(task.paths, service.name, known)
+
+
+def _save(task: Task, look: Look, service: ServiceOrder, record: state.ServiceRecord | None) -> None:
     """Write a backup first, when the service has one and its image or configuration is about to change."""
-    record = state.read_record(task.paths, service.name)
     if not (service.backup and record and backup.parts(task.paths, service)):
         return
-    wanted = _blueprints(task, compose.resolved(compose.project_of(task.order, service, task.paths)))
-    found = {each.image: compose.image_here(task.order, each.image) for each in wanted.values()}
-    images = {name: image for name, image in found.items() if image}
-    change = plan.service_change(service.name, plan.Desired(wanted, images), record, before)
+    desired = _desired(look, _wanted(task, look, service))
+    change = plan.service_change(service.name, desired, record, look.survey.containers(service.name))
     if change.action in ("create", "recreate"):
         backup.write(task, service, backup.DEPLOY)
 
 
-def up(
-    task: Task, service: ServiceOrder, before: Sequence[Container], images: tuple[str, ...]
-) -> tuple[Container, ...]:
-    """Bring the service to what its files want, and record that; its containers now. before: those it had."""
+def up(task: Task, look: Look, service: ServiceOrder) -> tuple[Container, ...]:
+    """Bring the service to what its files want, and record that; its containers now."""
     project = compose.project_of(task.order, service, task.paths)
+    before = look.survey.containers(service.name)
     limit_s = task.order.up_timeout_s
     log = task.logger(service.name)
+    look.survey.forget_containers()
     _check_up(task, service, compose.up(project, task.order.pull, limit_s, log))
-    config = compose.resolved(project)
-    wanted = _blueprints(task, config)
-    after = compose.containers(task.order, service.name)
-    _check_images(task, service, images)
-    unseen = _unseen(task, service.name, wanted, before, after)
+    wanted = _wanted(task, look, service)
+    after = look.survey.containers(service.name)
+    _check_images(task, service, wanted.images)
+    unseen = _unseen(task, service.name, wanted.blueprints, before, after)
     if unseen:
         task.say("replacing {}: a file that it mounts changed".format(", ".join(unseen)), service.name)
+        look.survey.forget_containers()
         _check_up(task, service, compose.renew(project, unseen, limit_s, log))
-        after = compose.containers(task.order, service.name)
-    state.write_record(task.paths, service.name, _record(task, service, wanted, after, images))
+        after = look.survey.containers(service.name)
+    state.write_record(task.paths, service.name, _record(task, look, service, wanted, after))
     return after
 
 
 def _check_images(task: Task, service: ServiceOrder, images: tuple[str, ...]) -> None:
     """On a node that must work by itself every image is here after the deploy: no registry may be in reach later."""
-    absent = (
-        [name for name in images if not compose.image_here(task.order, name)]
-        if task.order.conventions.autonomous
-        else []
-    )
+    here = compose.images_here(task.order, images) if task.order.conventions.autonomous else images
+    absent = [name for name in images if name not in here]
     if absent:
         message = f"{', '.join(absent)} is not on the node after `up`, and {task.order.host} must work by itself"
         raise NodeError("image_missing", message, f"docker pull {absent[0]}", service.name)
@@ -289,19 +359,16 @@ def _unseen(
 
 
 def _record(
-    task: Task,
-    service: ServiceOrder,
-    wanted: Mapping[str, blueprint.Blueprint],
-    containers: Sequence[Container],
-    images: tuple[str, ...],
+    task: Task, look: Look, service: ServiceOrder, wanted: Wanted, containers: Sequence[Container]
 ) -> state.ServiceRecord:
-    known = {name: compose.image_here(task.order, name) for name in images}
+    known = look.survey.images(wanted.images)
     standing = {
         each.service: {
             "hash": each.hash,
             "image": each.image,
             "image_id": each.image_id,
             "digest": _digest_of(known.get(each.image), each),
+            "networks": each.networks,
         }
         for each in containers
     }
@@ -309,10 +376,11 @@ def _record(
         revision=task.request.revision,
         local=state.local_digest(task.paths, service.name),
         at=now_at(),
-        images=images,
+        images=wanted.images,
         containers=standing,
-        keys={name: dict(each.keys) for name, each in wanted.items()},
-        ports=tuple(sorted({port for each in wanted.values() for port in each.ports})),
+        keys={name: dict(each.keys) for name, each in wanted.blueprints.items()},
+        ports=tuple(sorted({port for each in wanted.blueprints.values() for port in each.ports})),
+        config=wanted.digest,
     )
 
 

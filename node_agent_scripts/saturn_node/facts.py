@@ -13,7 +13,8 @@ from .compose import Container
 from .errors import NodeError
 from .redaction import read_env
 from .state import Paths
-from .wire import ContainerFact, DeploymentFact, NodeOrder, Problem, RunFact, ServiceFact, ServiceOrder
+from .survey import Survey
+from .wire import ContainerFact, DeploymentFact, Problem, RunFact, ServiceFact, ServiceOrder
 
 _MAX_DIRTY = 20
 
@@ -38,8 +39,9 @@ class _Problems:
             return otherwise
 
 
-def observed(order: NodeOrder, executor: str, revision: str = "") -> dict[str, Any]:
+def observed(survey: Survey, executor: str, revision: str = "") -> dict[str, Any]:
     """The fields of a `facts` event. revision: the commit that somebody may want the node to have."""
+    order = survey.order
     paths = Paths(order.root)
     problems = _Problems()
     nothing: dict[str, str] = {}
@@ -47,8 +49,8 @@ def observed(order: NodeOrder, executor: str, revision: str = "") -> dict[str, A
     versions.update(problems.instead(git_version, nothing))
     engine = problems.instead(lambda: compose.require(order), nothing)
     versions.update(engine)
-    containers = _containers(order, problems) if engine else None
-    present, dirty = problems.instead(lambda: _checkout(order), _NO_CHECKOUT) if "git" in versions else _NO_CHECKOUT
+    containers = _containers(survey, problems) if engine else None
+    present, dirty = problems.instead(lambda: _checkout(survey), _NO_CHECKOUT) if "git" in versions else _NO_CHECKOUT
     has_commits = bool(present) or ("git" in versions and git.is_unused(order.checkout))
     problems.instead(lambda: check_root(order.root), None)
     return {
@@ -62,26 +64,26 @@ def observed(order: NodeOrder, executor: str, revision: str = "") -> dict[str, A
         "last_run": last_run(paths),
         "problems": tuple(problems.found),
         "versions": versions,
-        "has_revision": bool(has_commits and revision) and problems.instead(lambda: _has(order, revision), False),
-        "tips": problems.instead(lambda: git.tips(order.checkout), _NO_TIPS) if has_commits else (),
+        "has_revision": bool(has_commits and revision) and problems.instead(lambda: _has(survey, revision), False),
+        "tips": problems.instead(lambda: git.tips(order.checkout, present), _NO_TIPS) if has_commits else (),
         "deployments": tuple(_deployment(each) for each in state.deployments(paths)),
         "orphans": plan.orphans(order, containers or ()),
         "stale": state.is_stale(paths),
     }
 
 
-def _has(order: NodeOrder, revision: str) -> bool:
-    return git.is_revision(revision) and git.has_commit(order.checkout, revision)
+def _has(survey: Survey, revision: str) -> bool:
+    return git.is_revision(revision) and survey.has_commit(revision)
 
 
 def _deployment(known: state.Deployment) -> DeploymentFact:
     return DeploymentFact(known.run, known.revision, known.at, tuple(sorted(known.images)))
 
 
-def _containers(order: NodeOrder, problems: _Problems) -> tuple[Container, ...] | None:
+def _containers(survey: Survey, problems: _Problems) -> tuple[Container, ...] | None:
     """Every container, or None when docker does not tell."""
     unknown: tuple[Container, ...] | None = None
-    return problems.instead(lambda: compose.containers(order), unknown)
+    return problems.instead(survey.containers, unknown)
 
 
 def git_version() -> dict[str, str]:
@@ -90,17 +92,16 @@ def git_version() -> dict[str, str]:
     return {"git": finished.stdout.strip().replace("git version ", "")}
 
 
-def _checkout(order: NodeOrder) -> tuple[str, tuple[str, ...]]:
+def _checkout(survey: Survey) -> tuple[str, tuple[str, ...]]:
     """The revision and the dirty files; a node without a checkout, or where nothing was checked out yet, has neither.
 
     Nor has one whose refs a power cut emptied: that is for prepare to repair, not a reason to give up beforehand.
     """
-    is_used = git.is_checkout(order.checkout) and not git.is_unused(order.checkout)
-    revision = git.head(order.checkout) if is_used else ""
+    revision = "" if git.is_unused(survey.order.checkout) else survey.head()
     if not revision:
         return _NO_CHECKOUT
     try:
-        return revision, git.dirty_files(order.checkout)[:_MAX_DIRTY]
+        return revision, survey.dirty_files()[:_MAX_DIRTY]
     except NodeError:  # an index that a power cut emptied: prepare's to repair, too
         return revision, ()
 

@@ -17,6 +17,8 @@ from .state import Paths
 from .wire import Goodbye, Heartbeat, Refused, Request, WorkerVanished
 
 POLL_S = 0.05
+IDLE_S = 0.2
+"""A file that moved is looked at again after POLL_S, one that rests ever later, up to this: a run may take hours."""
 HEARTBEAT_S = 10.0
 BEGIN_S = 20.0
 """How long a worker may take to begin. One that is killed before its first event is missed after TAKEN_S already."""
@@ -48,9 +50,10 @@ class Follower:
 
     def follow(self, wait: Callable[[float], bool]) -> None:
         """Hand on events until the goodbye, the worker's death, or until `wait` says that nobody listens any more."""
-        began = time.monotonic()
+        began, pause_s = time.monotonic(), POLL_S
         while not self.ended:
             if self._step():
+                pause_s = POLL_S
                 continue
             self._ask_again()
             if not self._offset and time.monotonic() - began > self._begin_s():
@@ -58,8 +61,9 @@ class Follower:
             elif self._offset and not lock.is_held(self._file):
                 self._drain()
                 return
-            if not wait(POLL_S):
+            if not wait(pause_s):
                 return
+            pause_s = min(pause_s * 1.5, IDLE_S)
             self._beat()
 
     def _drain(self) -> None:

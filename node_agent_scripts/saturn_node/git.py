@@ -173,6 +173,16 @@ def is_checkout(path: str) -> bool:
     return os.path.lexists(os.path.join(path, ".git"))
 
 
+def folder_of(repository: str) -> str:
+    """The folder in which git keeps what it knows: `.git`, the bare repository itself, or where a worktree points."""
+    usual = os.path.join(repository, ".git")
+    if os.path.isdir(usual):
+        return usual
+    if not os.path.lexists(usual):
+        return repository
+    return tell(repository, "rev-parse", "--absolute-git-dir").strip()
+
+
 def is_unused(checkout: str) -> bool:
     """Whether it was cloned and no commit was ever checked out: a prefetch of a new node leaves it so."""
     return is_checkout(checkout) and not os.path.exists(os.path.join(checkout, ".git", "index"))
@@ -189,11 +199,11 @@ def has_commit(checkout: str, revision: str) -> bool:
     return ask(checkout, "cat-file", "-e", revision + "^{commit}").ok
 
 
-def tips(checkout: str) -> tuple[str, ...]:
-    """The commits at the ends of the checkout's history, that of HEAD first: what a thin bundle may build on."""
+def tips(checkout: str, present: str) -> tuple[str, ...]:
+    """The commits at the ends of the checkout's history, what a thin bundle may build on. present: that of HEAD."""
     kinds = ("refs/heads", "refs/remotes", "refs/saturn")
     told = ask(checkout, "for-each-ref", "--format=%(objectname)", "--sort=-committerdate", *kinds)
-    ends = (each for each in (head(checkout), *told.stdout.split()) if is_revision(each))
+    ends = (each for each in (present, *told.stdout.split()) if is_revision(each))
     return tuple(dict.fromkeys(ends))[:_TIPS_MAX]
 
 
@@ -202,10 +212,35 @@ def fetch_bundle_argv(checkout: str, bundle: str) -> tuple[str, ...]:
     return argv(checkout, "-c", "fetch.fsckObjects=true", "fetch", "--no-tags", "--force", bundle, f"+{SENT}:{SENT}")
 
 
-def id_of(repository: str, revision: str, path: str) -> str:
-    """The id of a file or folder in a commit, "" when it has none."""
-    finished = ask(repository, "rev-parse", "--verify", "--quiet", f"{revision}:{path}")
-    return finished.stdout.strip() if finished.ok else ""
+class Tree:
+    """The files and folders of a commit, as git tells them: all at once, with the first question."""
+
+    def __init__(self, repository: str, revision: str) -> None:
+        self._repository = repository
+        self._revision = revision
+        self._ids: dict[str, str] | None = None
+        self._is_whole = False
+
+    def id_of(self, path: str) -> str:
+        """The id of a file or folder, "" when git knows none of that path."""
+        if self._ids is None:
+            self._ids = self._told()
+        if path == os.curdir or not (self._is_whole or path in self._ids):
+            finished = ask(self._repository, "rev-parse", "--verify", "--quiet", f"{self._revision}:{path}")
+            self._ids[path] = finished.stdout.strip() if finished.ok else ""
+        return self._ids.get(path, "")
+
+    def _told(self) -> dict[str, str]:
+        """Every path with its id; none of a tree that is too large to be told, which is then asked path by path."""
+        try:
+            finished = ask(self._repository, "ls-tree", "-r", "-t", "-z", "--full-tree", self._revision)
+        except NodeError as error:
+            if error.code != "output_too_large":
+                raise
+            return {}
+        self._is_whole = finished.ok
+        entries = (entry.partition("\t") for entry in finished.stdout.split("\0") if finished.ok and entry)
+        return {path: facts.split(" ")[2] for facts, _, path in entries}
 
 
 def dirty_files(checkout: str) -> tuple[str, ...]:
@@ -218,9 +253,11 @@ def has_unknown_files(order: NodeOrder, service: ServiceOrder) -> bool:
     return bool(ask(order.checkout, "ls-files", "--others", "--directory", "--", service.folder).stdout.strip())
 
 
-def kept_commit(checkout: str, revision: str, origin_branch: str) -> str:
-    """Keep a commit that no branch of origin will lead to any more, under a ref of its own; the ref, "" if needless."""
-    present = head(checkout)
+def kept_commit(checkout: str, present: str, revision: str, origin_branch: str) -> str:
+    """Keep a commit that no branch of origin will lead to any more, under a ref of its own; the ref, "" if needless.
+
+    present: the commit that is checked out, or "".
+    """
     if not present or present == revision or ask(checkout, "merge-base", "--is-ancestor", present, revision).ok:
         return ""
     if ask(checkout, "merge-base", "--is-ancestor", present, f"refs/remotes/origin/{origin_branch}").ok:

@@ -1,6 +1,6 @@
 """verify: is every service well? `healthcheck.sh` decides when there is one, else the states of the containers.
 
-All services are polled in turns until each is well or its time is over, so one slow service does not delay the others.
+All services are watched at once until each is well or its time is over, so one slow service does not delay the others.
 The judgement on containers is pure.
 """
 
@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import os
 import shlex
+import threading
 import time
-from typing import Iterator, Mapping, NamedTuple, Sequence
+from functools import partial
+from typing import Callable, Mapping, NamedTuple, Sequence
 
-from . import compose, git, proc
+from . import compose, proc
 from .compose import Container, Project
 from .errors import Cancelled, FailedBefore, NodeError
 from .redaction import read_env
 from .state import Paths
+from .survey import Survey
 from .task import Task
 from .wire import Failing, NodeOrder, ServiceFailed, ServiceOrder, ServiceStarted, ServiceVerified
 
 TRY_MAX_S = 30.0
+TRIALS = 4
+"""How many healthcheck.sh are at work at once: a Pi has four cores."""
+_TICK_S = 0.05
+"""Looks that are due so close together are one; and how soon the end of a try is seen."""
+
 BASELINE_S = 15.0
 """What all checks before a run may take together: a person waits for the plan."""
 
@@ -97,15 +105,37 @@ class _Watched:
         self.due = began
         self.deadline = began + service.health_timeout_s
         self.verdict = Verdict("waiting")
+        self.trial: _Trial | None = None
         self._task = task
         self._project = compose.project_of(task.order, service, task.paths)
         self._earlier: tuple[Container, ...] = ()
         self._expected: tuple[str, ...] | None = None
 
-    def look(self) -> None:
-        """Look once; what is not well at the deadline has failed."""
+    @property
+    def is_scripted(self) -> bool:
+        """Whether the service has a check of its own, which decides alone."""
+        return os.path.isfile(healthcheck_of(self._project))
+
+    def begin(self) -> None:
+        """Begin a try of its own check."""
+        order, revision = self._task.order, self._task.request.revision
+        limit_s = min(TRY_MAX_S, self.service.health_timeout_s)
+        self.trial = _Trial(lambda: scripted_verdict(order, revision, self._project, limit_s))
+
+    def end(self) -> None:
+        """Judge by the try, which is over."""
+        trial, self.trial = self.trial, None
+        if trial:
+            self._judge(trial.verdict)
+
+    def look(self, survey: Survey) -> None:
+        """Judge by its containers."""
+        self._judge(lambda: self._observed(survey))
+
+    def _judge(self, verdict: Callable[[], Verdict]) -> None:
+        """Take a verdict; what is not well at the deadline has failed."""
         try:
-            self.verdict = self._scripted() if os.path.isfile(healthcheck_of(self._project)) else self._observed()
+            self.verdict = verdict()
         except Cancelled:
             raise
         except NodeError as error:
@@ -117,17 +147,38 @@ class _Watched:
             self.verdict = self.verdict._replace(state="failed")
         self.due = now + self.service.health_interval_s
 
-    def _observed(self) -> Verdict:
+    def _observed(self, survey: Survey) -> Verdict:
         if self._expected is None:
             self._expected = tuple(compose.active_services(compose.resolved(self._project)))
-        containers = compose.containers(self._task.order, self.service.name)
+        containers = survey.containers(self.service.name)
         verdict = service_verdict(containers, self._earlier, self._expected)
         self._earlier = containers
         return verdict
 
-    def _scripted(self) -> Verdict:
-        limit_s = min(TRY_MAX_S, self.service.health_timeout_s)
-        return scripted_verdict(self._task.order, self._task.request.revision, self._project, limit_s)
+
+class _Trial(threading.Thread):
+    """One try of a service's own check, beside everything else."""
+
+    def __init__(self, check: Callable[[], Verdict]) -> None:
+        super().__init__()
+        self._check = check
+        self._verdict = Verdict("waiting")
+        self._error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Called by the thread itself."""
+        try:
+            self._verdict = self._check()
+        except Exception as error:  # noqa: BLE001 - raised again where the verdict is asked for
+            self._error = error
+
+    def verdict(self) -> Verdict:
+        """What it said, once it is over. Raises what the check raised."""
+        self.join()
+        if self._error:
+            raise self._error
+        return self._verdict
 
 
 def healthcheck_of(project: Project) -> str:
@@ -149,25 +200,28 @@ def scripted_verdict(order: NodeOrder, revision: str, project: Project, limit_s:
     return Verdict("waiting", "", "healthcheck_failed", f"healthcheck.sh {how}{said}", "", finished.tail)
 
 
-def failing(order: NodeOrder, containers: Sequence[Container]) -> Iterator[Failing]:
+def failing(survey: Survey) -> tuple[Failing, ...]:
     """The services that stand on the node and are not well, after one look at each.
 
-    containers: every compose container on the node. All checks together get BASELINE_S; what is not reached by then is
-    judged by its containers.
+    All checks together get BASELINE_S; what is not reached by then is judged by its containers.
     """
-    revision = git.head(order.checkout) if git.is_checkout(order.checkout) else ""
     deadline = time.monotonic() + BASELINE_S
-    for service in order.services:
-        own = [each for each in containers if each.project == service.name]
-        project = compose.project_of(order, service, Paths(order.root))
-        left_s = min(deadline - time.monotonic(), service.health_timeout_s)
-        if own and os.path.isfile(healthcheck_of(project)) and left_s > 0:
-            verdict = scripted_verdict(order, revision, project, left_s)
-        else:
-            settled = [each for each in own if each.health != "starting"]
-            verdict = service_verdict(settled, settled, ())
-        if verdict.state != "well":
-            yield Failing(service.name, verdict.message)
+    survey.containers(), survey.head()  # asked here, and not by two checks at once
+    services = survey.order.services
+    verdicts = proc.together([partial(_baseline, survey, each, deadline) for each in services], TRIALS)
+    judged = zip(services, verdicts)
+    return tuple(Failing(each.name, verdict.message) for each, verdict in judged if verdict.state != "well")
+
+
+def _baseline(survey: Survey, service: ServiceOrder, deadline: float) -> Verdict:
+    """What one look says of a service before a run."""
+    order, own = survey.order, survey.containers(service.name)
+    project = compose.project_of(order, service, Paths(order.root))
+    left_s = min(deadline - time.monotonic(), service.health_timeout_s)
+    if own and os.path.isfile(healthcheck_of(project)) and left_s > 0:
+        return scripted_verdict(order, survey.head(), project, left_s)
+    settled = [each for each in own if each.health != "starting"]
+    return service_verdict(settled, settled, ())
 
 
 def healthcheck_environment(order: NodeOrder, revision: str, project: Project) -> dict[str, str]:
@@ -188,27 +242,61 @@ def healthcheck_environment(order: NodeOrder, revision: str, project: Project) -
 
 
 def verify(task: Task, services: Sequence[ServiceOrder]) -> None:
-    """Watch the services until each is well or failed. Raises NodeError naming those that failed."""
+    """Watch the services until each is well or failed. Raises NodeError naming those that failed.
+
+    What is decided at the same time is told in the order of the services.
+    """
     began = time.monotonic()
     watched = [_Watched(task, service, began) for service in services]
     for each in watched:
         task.sink.send(ServiceStarted, service=each.service.name)
     failed: list[_Watched] = []
-    while watched:
-        task.check_cancelled()
-        each = min(watched, key=lambda one: one.due)
-        proc.pause(max(0.0, each.due - time.monotonic()))
-        each.look()
-        if each.verdict.state == "waiting":
-            continue
-        watched.remove(each)
-        if each.verdict.state == "well":
-            task.sink.send(ServiceVerified, service=each.service.name, health=each.verdict.health)
-        else:
-            _report(task, each)
-            failed.append(each)
+    try:
+        while watched:
+            task.check_cancelled()
+            proc.pause(_idle_s(watched))
+            _look_round(task, watched)
+            for each in [one for one in watched if one.verdict.state != "waiting"]:
+                watched.remove(each)
+                _tell(task, each)
+                failed += [each] if each.verdict.state == "failed" else []
+    finally:
+        for each in watched:
+            if each.trial:
+                each.trial.join()
     if failed:
         raise _failure(task, failed)
+
+
+def _idle_s(watched: Sequence[_Watched]) -> float:
+    """How long there is nothing to do: until a look is due, or a try that is at work may be over."""
+    if any(each.trial for each in watched):
+        return _TICK_S
+    return max(0.0, min(each.due for each in watched) - time.monotonic())
+
+
+def _look_round(task: Task, watched: Sequence[_Watched]) -> None:
+    """Take what is over, begin what is due, and judge all whose containers are due by one look at all containers."""
+    for each in watched:
+        if each.trial and not each.trial.is_alive():
+            each.end()
+    now = time.monotonic()
+    due = [each for each in watched if not each.trial and each.verdict.state == "waiting" and each.due <= now + _TICK_S]
+    scripted = [each for each in due if each.is_scripted]
+    free = TRIALS - sum(1 for each in watched if each.trial)
+    for each in scripted[: max(0, free)]:
+        each.begin()
+    survey = Survey(task.order)
+    for each in due:
+        if each not in scripted:
+            each.look(survey)
+
+
+def _tell(task: Task, watched: _Watched) -> None:
+    if watched.verdict.state == "well":
+        task.sink.send(ServiceVerified, service=watched.service.name, health=watched.verdict.health)
+    else:
+        _report(task, watched)
 
 
 def _report(task: Task, watched: _Watched) -> None:

@@ -6,8 +6,8 @@ Here an event gets its number and its time, loses control characters and secret 
 from __future__ import annotations
 
 import errno
-import json
 import os
+import threading
 import time
 from collections import defaultdict
 from typing import Any, Callable, Mapping
@@ -25,6 +25,8 @@ CHATTER_BYTES = 8 * 1024 * 1024
 
 _DURABLE = frozenset({"hello", "goodbye", "service_finished", "ack_needed", "acknowledged"})
 """What is on the disk before the run goes on, beside the edges of a stage."""
+
+_CHATTER = frozenset({"log", "progress"})
 
 RESERVE = 256 * 1024
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -114,9 +116,17 @@ class Sink:
         self._chatter = 0
         self._chatter_bytes = 0
         self._left_out = 0
+        self._turn = threading.RLock()
 
     def send(self, kind: Callable[..., wire.Event], **facts: object) -> None:
-        """Make the next event of this kind and write it. The number counts only once the event is written."""
+        """Make the next event of this kind and write it. The number counts only once the event is written.
+
+        Safe to be called by several threads: one event at a time.
+        """
+        with self._turn:
+            self._send(kind, facts)
+
+    def _send(self, kind: Callable[..., wire.Event], facts: dict[str, object]) -> None:
         fields: Mapping[str, Any] = getattr(kind, "__dataclass_fields__", {})
         if kind is wire.Goodbye and self._left_out:
             self._emit(wire.Progress(self.seq + 1, now_at(), self._run, self._host, self.stage, self._left_out_text()))
@@ -133,7 +143,7 @@ class Sink:
         self.send(kind, code=error.code, message=error.message, hint=error.hint, **facts)
 
     def _emit(self, event: wire.Event) -> None:
-        self._write(_bounded(_clean(json.loads(wire.encode(event)), self.redactor)))
+        self._write(_bounded(_clean(wire.plain(event), self.redactor)))
         self.seq += 1
         self._check()
 
@@ -170,6 +180,8 @@ def _clean_value(key: str, value: object, redactor: Redactor) -> object:
 
 def _bounded(record: dict[str, Any]) -> dict[str, Any]:
     """The record so that its line fits a reader: evidence goes first, oldest lines first, then texts are cut."""
+    if record.get("type") in _CHATTER:
+        return record  # one text, which is bounded already
     limit = wire.MAX_TEXT
     while len(wire.encode(record)) > LINE_MAX and limit > 1:
         if record.get("tail"):

@@ -11,13 +11,14 @@ import json
 from dataclasses import replace
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
-from . import blueprint, compose, git, policy, registry, state, validation, wire
+from . import blueprint, git, policy, registry, state, validation, wire
 from .blueprint import Blueprint
 from .compose import Container, Image
 from .errors import NodeError
 from .log import cut_in_the_middle
 from .snapshot import Snapshot, snapshot
 from .state import Paths, ServiceRecord
+from .survey import Survey
 from .wire import ImageChange, Judgement, NodeOrder, Request, ServiceChange, ServiceOrder
 
 _REASONS = 6
@@ -57,22 +58,21 @@ class Desired(NamedTuple):
 # --- the digest -------------------------------------------------------------------------------------------------------
 
 
-def digest(request: Request, containers: Sequence[Container]) -> str:
+def digest(request: Request, survey: Survey) -> str:
     """The digest of what a run of this request is based on and what it wants.
 
-    containers: every compose container on the node. Anything that moves it between plan and start makes the plan stale.
+    Anything that moves it between plan and start makes the plan stale.
     """
     order, paths = request.node, Paths(request.node.root)
     projects = {*order.assigned, *(each.name for each in order.services), *state.recorded_services(paths)}
     standing = sorted(
         (each.project, each.service, each.id, each.image_id, each.hash)
-        for each in containers
+        for each in survey.containers()
         if each.project in projects
     )
     local = {each.name: state.local_digest(paths, each.name) for each in order.services}
-    revision = git.head(order.checkout) if git.is_checkout(order.checkout) else ""
     wanted = (request.revision, wire.encode(order), request.prune, request.rollback, request.restore)
-    basis = (salt(order), revision, state.current_run(paths), standing, local)
+    basis = (salt(order), survey.head(), state.current_run(paths), standing, local)
     return hashlib.sha256(json.dumps([basis, wanted], sort_keys=True).encode()).hexdigest()
 
 
@@ -83,7 +83,7 @@ def salt(order: NodeOrder) -> str:
 
 def stale(request: Request) -> NodeError | None:
     """The failure of a run whose plan is not true any more; None when it is, or when nobody saw a plan."""
-    if not request.plan or digest(request, compose.containers(request.node)) == request.plan:
+    if not request.plan or digest(request, Survey(request.node)) == request.plan:
         return None
     message = "something moved on the node since its plan was shown: its revision, a container, or a local file"
     return NodeError("plan_stale", message, f"saturn deploy --hosts {request.node.host}")
@@ -92,15 +92,15 @@ def stale(request: Request) -> NodeError | None:
 # --- the plan ---------------------------------------------------------------------------------------------------------
 
 
-def made(request: Request, bundle: str) -> dict[str, Any]:
+def made(request: Request, bundle: str, survey: Survey) -> dict[str, Any]:
     """The fields of a `plan` event. bundle: the file that SATURN sent, or ""."""
     order, paths = request.node, Paths(request.node.root)
-    containers = compose.containers(order)
-    fields: dict[str, Any] = {"digest": digest(request, containers), "revision": request.revision}
-    with snapshot(order, request.revision, bundle) as files:
+    containers = survey.containers()
+    fields: dict[str, Any] = {"digest": digest(request, survey), "revision": request.revision}
+    with snapshot(survey, request.revision, bundle) as files:
         if files is None:
             return {**fields, "is_foreseen": False}
-        wanted = {each.name: desired(request, each, files) for each in order.services}
+        wanted = _with_images(request, {each.name: desired(request, each, files) for each in order.services}, survey)
     sizes = registry.sizes(order, {image for each in wanted.values() for image in each.absent})
     changes = [
         service_change(
@@ -171,7 +171,7 @@ def bounded(changes: Sequence[ServiceChange]) -> tuple[ServiceChange, ...]:
 
 
 def desired(request: Request, service: ServiceOrder, files: Snapshot) -> Desired:
-    """The service as the files of the revision, and what lies on this node alone, want it."""
+    """The service as the files of the revision, and what lies on this node alone, want it; its images are not asked."""
     order = request.node
     place = replace(order, checkout=files.folder)
     definition = _at_home(validation.definition(place, service), files, order.checkout)
@@ -180,14 +180,24 @@ def desired(request: Request, service: ServiceOrder, files: Snapshot) -> Desired
         is_sure = not (files.is_apart and git.has_unknown_files(order, service))
         return Desired(complaint=complaint, is_sure=is_sure, definition=definition if is_sure else None)
     config = definition.config
-    wanted = blueprint.blueprints(config, order.checkout, files.git_id, salt(order))
-    names = {each.image for each in wanted.values()}
-    found = {name: compose.image_here(order, name) for name in sorted(names)}
-    restored = _restored(request, service.name, wanted)
-    for identity in sorted(set(restored.values())):
-        found[identity] = compose.image_here(order, identity)
-    images = {name: image for name, image in found.items() if image}
-    return Desired(wanted, images, restored, definition=definition)
+    wanted = blueprint.blueprints(config, order.checkout, files.tree.id_of, salt(order))
+    return Desired(wanted, definition=definition)
+
+
+def _with_images(request: Request, wanted: Mapping[str, Desired], survey: Survey) -> dict[str, Desired]:
+    """The services with what the node has of their images, and of those that a rollback returns to; asked at once."""
+    pins = {service: _pins(request, service, each.blueprints) for service, each in wanted.items()}
+    names = {one.image for each in wanted.values() for one in each.blueprints.values()}
+    here = survey.images(names.union(pin["image_id"] for each in pins.values() for pin in each.values()))
+    found = {}
+    for service, each in wanted.items():
+        restored = {
+            name: pin["image_id"] for name, pin in pins[service].items() if pin.get("digest") or pin["image_id"] in here
+        }
+        named = {*(one.image for one in each.blueprints.values()), *restored.values()}
+        images = {name: image for name, image in here.items() if name in named}
+        found[service] = each._replace(images=images, restored=restored)
+    return found
 
 
 def _at_home(definition: policy.Definition, files: Snapshot, checkout: str) -> policy.Definition:
@@ -199,16 +209,10 @@ def _at_home(definition: policy.Definition, files: Snapshot, checkout: str) -> p
     return definition._replace(config=config, compose_file=file, checkout=checkout)
 
 
-def _restored(request: Request, service: str, wanted: Mapping[str, Blueprint]) -> dict[str, str]:
-    """The images of the deployment that is returned to, as far as they are on the node or can be fetched again."""
+def _pins(request: Request, service: str, wanted: Mapping[str, Blueprint]) -> dict[str, Mapping[str, str]]:
+    """The images of the deployment that is returned to, of those compose services that still name the same one."""
     pins = pinned(request, service)
-    return {
-        name: pins[name]["image_id"]
-        for name, each in wanted.items()
-        if name in pins
-        and pins[name].get("image") == each.image
-        and (pins[name].get("digest") or compose.image_here(request.node, pins[name]["image_id"]))
-    }
+    return {name: pins[name] for name, each in wanted.items() if name in pins and pins[name].get("image") == each.image}
 
 
 def pinned(request: Request, service: str) -> Mapping[str, Mapping[str, str]]:
@@ -247,6 +251,25 @@ def service_change(
         is_start = all(each.starts for each in moved)
         return ServiceChange(name, "start" if is_start else "recreate", reasons[:_REASONS], images, ports, is_down)
     return ServiceChange(name, "unchanged", images=images)
+
+
+def is_as_it_was(wanted: Desired, config: str, record: ServiceRecord | None, containers: Sequence[Container]) -> bool:
+    """Whether `up` would find nothing to do, beyond all doubt. Pure.
+
+    config: the digest of the whole config. Everything is as the last `up` left it, down to the networks, and every
+    container runs and is not sick; a one-shot never counts, for it runs once more with every `up`.
+    """
+    if record is None or not containers or record.config != config:
+        return False
+    if not all(each.image in wanted.images for each in wanted.blueprints.values()):
+        return False
+    stands = all(
+        each.state == "running"
+        and each.health in ("", "healthy")
+        and each.networks == record.containers.get(each.service, {}).get("networks")
+        for each in containers
+    )
+    return stands and service_change("", wanted, record, containers).action == "unchanged"
 
 
 class _Move(NamedTuple):

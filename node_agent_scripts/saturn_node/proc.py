@@ -9,14 +9,17 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Callable, Iterator, Mapping, NamedTuple, Sequence, TypeVar
 
 from .errors import Cancelled, NodeError
 from .lines import LineSplitter
 from .orphans import MARK
+
+T = TypeVar("T")
 
 LINE_MAX = 16 * 1024
 TAIL_LINES = 60
@@ -101,6 +104,40 @@ def past_interruption() -> Iterator[None]:
         yield
     finally:
         _Interruption.requested = _Interruption.requested or earlier
+
+
+def together(jobs: Sequence[Callable[[], T]], limit: int) -> list[T]:
+    """Do the jobs in threads of their own, `limit` at a time; their answers, in the order of the jobs.
+
+    Once one fails no other is begun, and those in hand end. Raises Cancelled when any was, else the failure of the
+    first that failed, in the order of the jobs.
+    """
+    if len(jobs) < 2 or limit < 2:
+        return [job() for job in jobs]
+    answers: dict[int, T] = {}
+    failures: dict[int, Exception] = {}
+    waiting = deque(enumerate(jobs))
+
+    def work() -> None:
+        while not failures:
+            try:
+                number, job = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                answers[number] = job()
+            except Exception as error:  # noqa: BLE001 - raised again below, where somebody waits for it
+                failures[number] = error
+
+    threads = [threading.Thread(target=work) for _ in range(min(limit, len(jobs)))]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    ordered = [failures[number] for number in sorted(failures)]
+    for error in (*(each for each in ordered if isinstance(each, Cancelled)), *ordered):
+        raise error
+    return [answers[number] for number in range(len(jobs))]
 
 
 def pause(seconds: float) -> None:

@@ -64,9 +64,10 @@ def _returned(task: Task, service: ServiceOrder, *, is_new: bool) -> list[Servic
             deployment.remove(task, service.name)
             status = "removed"
         else:
-            images = deployment.pulled(task, service)
-            before = compose.containers(task.order, service.name)
-            after = deployment.up(task, service, before, images)
+            look = deployment.Look.of(task)
+            deployment.fetch(task, look, (service,))
+            before = look.survey.containers(service.name)
+            after = deployment.up(task, look, service)
             status = "unchanged" if compose.signature(before) == compose.signature(after) else "restored"
             if status == "unchanged" and service.name == task.trail.unacknowledged:
                 _check_former(task, service.name, after)

@@ -24,6 +24,7 @@ from .errors import Cancelled, NodeError
 from .log import now_at
 from .redaction import node_redactor
 from .state import Progress
+from .survey import Survey
 from .task import Task
 from .wire import (
     STAGES,
@@ -190,23 +191,25 @@ def prefetch(task: Task) -> None:
     revision = task.request.revision
     _run_apart(task, "prepare", lambda: checkout.fetch(task.order, revision, _supply(task), task.say))
     _forget_bundle(task)
-    with snapshot.snapshot(task.order, revision, "") as files:
+    with snapshot.snapshot(Survey(task.order), revision, "") as files:
         if files is None:
             raise NodeError("revision_missing", f"{revision[:12]} is not in the checkout", "saturn deploy")
         node = replace(task.order, checkout=files.folder)
         ahead = task._replace(request=replace(task.request, node=node))
         _run_apart(task, "validate", lambda: validation.validate(ahead))
-        _run_apart(task, "prefetch", lambda: _pull(ahead))
+        look = deployment.Look(Survey(node), files.tree)
+        _run_apart(task, "prefetch", lambda: _pull(ahead, look))
     state.write_prefetched(task.paths, revision)
 
 
-def _pull(task: Task) -> None:
+def _pull(task: Task, look: deployment.Look) -> None:
+    """Fetch the images of all services together; each is told of, in the order of the services."""
+    began = time.monotonic()
     for service in task.order.services:
-        task.check_cancelled()
-        began = time.monotonic()
         task.sink.send(ServiceStarted, service=service.name)
-        deployment.pulled(task, service, builds=False)
-        took_s = round(time.monotonic() - began, 3)
+    deployment.fetch(task, look, task.order.services, builds=False)
+    took_s = round(time.monotonic() - began, 3)
+    for service in task.order.services:
         task.sink.send(ServiceFinished, service=service.name, status="fetched", duration_s=took_s)
 
 

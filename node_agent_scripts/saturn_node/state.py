@@ -126,8 +126,10 @@ class Progress(NamedTuple):
 class ServiceRecord(NamedTuple):
     """The last deploy of a service. local: the digest of its `.env` and override at that time.
 
-    containers: for each compose service `hash`, `image`, `image_id` and `digest` of the containers that stood then.
-    keys: for each compose service the digests of what its files wanted. ports: what it published.
+    containers: for each compose service `hash`, `image`, `image_id`, `digest` and `networks` of the containers that
+    stood then.
+    keys: for each compose service the digests of what its files wanted. ports: what it published. config: the digest
+    of the whole config that was brought up.
     """
 
     revision: str
@@ -137,6 +139,7 @@ class ServiceRecord(NamedTuple):
     containers: Mapping[str, Mapping[str, str]] = {}
     keys: Mapping[str, Mapping[str, str]] = {}
     ports: tuple[str, ...] = ()
+    config: str = ""
 
 
 class Deployment(NamedTuple):
@@ -295,6 +298,7 @@ def read_record(paths: Paths, service: str) -> ServiceRecord | None:
         _pairs_of(data.get("containers")),
         _pairs_of(data.get("keys")),
         _words(data.get("ports")),
+        str(data.get("config", "")),
     )
 
 

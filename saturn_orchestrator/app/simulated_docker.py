@@ -213,10 +213,18 @@ def logs(memory: Docker, arguments: Sequence[str]) -> str:
 
 
 def image(memory: Docker, arguments: Sequence[str]) -> str:
-    """The id of an image and, in JSON, the digests it was fetched by: the one thing that `image` is asked for."""
-    identity = known_image(memory, arguments[-1])
-    digest = memory.digests.get(identity)
-    return f"{identity} {json.dumps([digest] if digest else [])}"
+    """The ids of images and, in JSON, the digests they were fetched by: the one thing that `image` is asked for."""
+    names = arguments[arguments.index("--format") + 2 :] if "--format" in arguments else arguments[1:]
+    lines = []
+    for identity in filter(None, map(memory.image_id, names)):
+        digest = memory.digests.get(identity)
+        lines.append(f"{identity} {json.dumps([digest] if digest else [])}")
+    absent = [name for name in names if not memory.image_id(name)]
+    if absent:  # docker tells the others all the same
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        words = (f"Error response from daemon: No such image: {name} (simulated)" for name in absent)
+        raise DockerError("\n".join(words))
+    return "\n".join(lines)
 
 
 def known_image(memory: Docker, name: str) -> str:

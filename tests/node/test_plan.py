@@ -297,3 +297,33 @@ def test_words_of_a_finding_are_cut(name):
 )
 def test_drift_is_how_containers_differ_from_the_last_deploy(known, containers, sentences):
     assert drift(known, containers) == sentences
+
+
+STOOD = record(networks="web_default")._replace(config="c1")
+STANDS = container(networks="web_default", health="healthy")
+
+
+@pytest.mark.parametrize(
+    ("desired", "config", "known", "containers", "expected"),
+    [
+        (wanted(), "c1", STOOD, [STANDS], True),
+        (wanted(), "c1", STOOD, [STANDS._replace(health="")], True),
+        (wanted(), "c2", STOOD, [STANDS], False),
+        (wanted(), "c1", None, [STANDS], False),
+        (wanted(), "", record(), [container()], False),
+        (wanted(), "c1", STOOD, [], False),
+        (wanted(images={}, is_built=True), "c1", STOOD, [STANDS], False),
+        (wanted(images={"app:1": Image(NEW)}), "c1", STOOD, [STANDS], False),
+        (wanted(keys=keys(**{"file services/web/conf": "id"})), "c1", STOOD, [STANDS], False),
+        (wanted(copies=2), "c1", STOOD, [STANDS], False),
+        (wanted(), "c1", STOOD, [STANDS, STANDS._replace(service="db")], False),
+        (wanted(), "c1", STOOD, [STANDS._replace(hash="h2")], False),
+        (wanted(), "c1", STOOD, [STANDS._replace(networks="")], False),
+        (wanted(), "c1", STOOD, [STANDS._replace(health="unhealthy")], False),
+        (wanted(), "c1", STOOD, [STANDS._replace(health="starting")], False),
+        (wanted(), "c1", STOOD, [STANDS._replace(state="exited", policy="no")], False),
+        (wanted(), "c1", STOOD, [STANDS._replace(state="paused")], False),
+    ],
+)
+def test_a_service_is_left_alone_only_when_there_is_no_doubt(desired, config, known, containers, expected):
+    assert plan.is_as_it_was(desired, config, known, containers) is expected
