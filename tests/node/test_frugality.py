@@ -101,7 +101,7 @@ def test_services_that_change_cost_three_compose_calls_and_one_look_each(counted
     events, started = counted.processes(counted.node.request("run", "r2", revision))
     assert (kinds(events)[-1], statuses(events)) == ("goodbye success", {"changed"})
     assert started == {
-        "git": 9, "docker version": 1, "docker compose version": 1, "docker compose config": 5,
+        "git": 10, "docker version": 1, "docker compose version": 1, "docker compose config": 5,
         "docker compose pull": 5, "docker compose up": 5, "docker image inspect": 2, "docker ps": 8,
         "docker inspect": 8,
     }  # fmt: skip
