@@ -62,10 +62,10 @@ class Place:
         self.idle_since = 0.0
         self.timer = asyncio.get_running_loop().call_later(ASIDE_S, self._step_aside)
 
-    def opened(self, hang_up: Callable[[], Awaitable[None]]) -> None:
-        """Its connection stands. hang_up: ends it, when it must give way."""
+    def opened(self, hang_up: Callable[[], Awaitable[None]], *, is_asked: bool = False) -> None:
+        """Its connection stands. hang_up: ends it, when it must give way. is_asked: its question comes at once."""
         self._hang_up = hang_up
-        self._turn(_State.READY)
+        self._turn(_State.ASKED if is_asked else _State.READY)
 
     def take(self) -> bool:
         """A question is asked now; whether the connection is still there."""
@@ -230,8 +230,7 @@ class Placed:
         """
         if not (self._place.take() or self._is_closed):
             self._session, self._place = await self._again()
-            self._place.opened(self._session.close)
-            self._place.take()
+            self._place.opened(self._session.close, is_asked=True)
         place = self._place
         try:
             async for line in self._session.ask(request, bundle, secrets):
