@@ -31,8 +31,8 @@ from saturn_orchestrator.tailnet.model import Peer
 AT_ONCE = 100
 """Connections at once: more make no command faster, since a handshake costs SATURN's own processor a few ms."""
 
-ASIDE_S = 2.0
-"""How long a host that does not answer counts among the connections held."""
+ASIDE, ASIDE_S = 25, 5.0
+"""How many hosts that do not answer are set aside, and after how long: until then they count as the others do."""
 
 IDLE_S = 0.5
 """How long a session must be idle before it is hung up: the next question often follows at once."""
@@ -106,7 +106,7 @@ class Place:
 class Places:
     """All the places of one command."""
 
-    def __init__(self, limit: int = AT_ONCE, aside: int = AT_ONCE) -> None:
+    def __init__(self, limit: int = AT_ONCE, aside: int = ASIDE) -> None:
         """limit: connections held at once. aside: those that do not answer, beside them."""
         self.limit = limit
         self._aside = aside
