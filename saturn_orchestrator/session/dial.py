@@ -24,7 +24,7 @@ from saturn_orchestrator.session.base import Channel, Offer, Session, Tell, nobo
 from saturn_orchestrator.session.descriptors import room, spent
 from saturn_orchestrator.session.known_hosts import Key
 from saturn_orchestrator.session.line import connected, unreached
-from saturn_orchestrator.session.places import AT_ONCE, Place, Placed, Places
+from saturn_orchestrator.session.places import ASIDE, AT_ONCE, Place, Placed, Places
 from saturn_orchestrator.session.route import Route, is_tailnet_wanted, route_of
 from saturn_orchestrator.session.trip import Trip
 from saturn_orchestrator.tailnet.book import AddressBook
@@ -370,10 +370,10 @@ class Switchboard:
 
 def _affordable(hosts: int) -> Places:
     """Places for so many hosts, as far as this process may have descriptors: one each, and one for each set aside."""
-    wanted = 2 * min(hosts, AT_ONCE)
+    wanted = min(hosts, AT_ONCE) + ASIDE
     allowed = room(wanted)
     limit = AT_ONCE if allowed >= wanted else min(allowed, AT_ONCE)
-    return Places(limit, max(allowed - limit, 0))
+    return Places(limit, min(ASIDE, max(allowed - limit, 0)))
 
 
 class Handed:

@@ -31,8 +31,8 @@ from saturn_orchestrator.tailnet.model import Peer
 AT_ONCE = 100
 """Connections at once: more make no command faster, since a handshake costs SATURN's own processor a few ms."""
 
-ASIDE_S = 2.0
-"""How long a host that does not answer counts among the connections held."""
+ASIDE, ASIDE_S = 25, 5.0
+"""How many hosts that do not answer are set aside, and after how long: until then they count as the others do."""
 
 IDLE_S = 0.5
 """How long a session must be idle before it is hung up: the next question often follows at once."""
@@ -62,10 +62,10 @@ class Place:
         self.idle_since = 0.0
         self.timer = asyncio.get_running_loop().call_later(ASIDE_S, self._step_aside)
 
-    def opened(self, hang_up: Callable[[], Awaitable[None]]) -> None:
-        """Its connection stands. hang_up: ends it, when it must give way."""
+    def opened(self, hang_up: Callable[[], Awaitable[None]], *, is_asked: bool = False) -> None:
+        """Its connection stands. hang_up: ends it, when it must give way. is_asked: its question comes at once."""
         self._hang_up = hang_up
-        self._turn(_State.READY)
+        self._turn(_State.ASKED if is_asked else _State.READY)
 
     def take(self) -> bool:
         """A question is asked now; whether the connection is still there."""
@@ -106,7 +106,7 @@ class Place:
 class Places:
     """All the places of one command."""
 
-    def __init__(self, limit: int = AT_ONCE, aside: int = AT_ONCE) -> None:
+    def __init__(self, limit: int = AT_ONCE, aside: int = ASIDE) -> None:
         """limit: connections held at once. aside: those that do not answer, beside them."""
         self.limit = limit
         self._aside = aside
@@ -230,8 +230,7 @@ class Placed:
         """
         if not (self._place.take() or self._is_closed):
             self._session, self._place = await self._again()
-            self._place.opened(self._session.close)
-            self._place.take()
+            self._place.opened(self._session.close, is_asked=True)
         place = self._place
         try:
             async for line in self._session.ask(request, bundle, secrets):

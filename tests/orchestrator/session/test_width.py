@@ -22,7 +22,7 @@ from saturn_orchestrator.tailnet.book import AddressBook
 from saturn_orchestrator.topology.model import Host, Ssh
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
-HOSTS, LIMIT = 200, 20
+HOSTS, LIMIT = 150, 20
 ANSWER = "echo '[SATURN] have'; while read -r question; do echo said; echo '[SATURN] end'; done\n"
 
 pytestmark = pytest.mark.skipif(
@@ -79,13 +79,13 @@ def test_many_hosts_answer_over_few_connections(hosts, monkeypatch):
     from orchestrator.session.test_places import question
 
     monkeypatch.setattr("saturn_orchestrator.session.ssh.opening.Conversation", Counted)
-    monkeypatch.setattr(rule, "IDLE_S", 0.0)
+    monkeypatch.setattr(rule, "IDLE_S", 0.1)
     before = _descriptors()
 
     async def asked(board: Switchboard, host: Host) -> list[str]:
         session = await board(host, nobody)
         first = [line.text async for line in session.ask(question())]
-        await asyncio.sleep(0)  # here it may be hung up for another
+        await asyncio.sleep(0.05)  # on a busy machine it is hung up here for another
         second = [line.text async for line in session.ask(question())]
         await session.close()
         return [*first, *second]
