@@ -46,11 +46,13 @@ FILES = (
     Entry("$XDG_STATE_HOME/saturn/diagnostics/HOST/", "What `saturn diagnose` brought home."),
     Entry("$XDG_STATE_HOME/saturn/recovery/HOST/", "What `saturn recover` gathered."),
     Entry("$XDG_STATE_HOME/saturn/backups/HOST/SERVICE/NAME/", "What `saturn backup fetch` brought home."),
+    Entry("$XDG_CACHE_HOME/saturn/", "The topology as it was last resolved. It may be removed at any time."),
 )  # fmt: skip
 
 ENVIRONMENT = (
     Entry("SATURN_INVENTORY", "The topology file, where `--inventory` names none."),
     Entry("XDG_STATE_HOME", "Below which folder saturn keeps its files. Default: `~/.local/state`."),
+    Entry("XDG_CACHE_HOME", "Below which folder saturn keeps what it can make again. Default: `~/.cache`."),
     Entry("SSH_AUTH_SOCK", "The agent that holds keys for SSH."),
     Entry("NO_COLOR", "When it is set, nothing is coloured."),
     Entry("TERM", "With `dumb`, nothing is redrawn."),
