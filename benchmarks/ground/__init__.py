@@ -280,7 +280,9 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def announced(name: str, minutes: float) -> None:
     """Say beforehand how long it takes. minutes: with seven rounds."""
-    print(f"{name}: about {max(1, round(minutes * (ROUNDS + 1) / 8))} minutes, {ROUNDS} rounds", flush=True)
+    print(
+        f"{name}: about {max(1, round(minutes * (ROUNDS + 1) / 8))} minutes at SATURN_BENCH_ROUNDS={ROUNDS}", flush=True
+    )
 
 
 def kept(name: str, text: str, figures: Mapping[str, Mapping[str, Sample]]) -> None:
