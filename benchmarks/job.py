@@ -7,6 +7,7 @@ another commit, or a service as it was, ends the benchmark.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 from ground import FEW, ROUNDS, Ground, Sample, announced, ground, kept, line, measured, table
 from ground.homelab import Homelab
@@ -14,88 +15,84 @@ from ground.homelab import Homelab
 FIVE = ("s1", "s2", "s3", "s4", "s5")
 ONE = ("s1",)
 ROUND_TRIPS_S = (0.0, 0.2, 0.6)
-WIDTHS = (1, 5, 20)
+WIDTHS = {5: 1, 20: FEW}
+"""Numbers of hosts, and how many rounds slow rows have with them."""
 
-SATURN = "saturn deploy"
-QUICK = {"saturn": SATURN, "asyncssh": "asyncssh and a Python executor", "sh": "ssh, tuned: sh -s"}
+QUICK = {"saturn": "saturn deploy", "asyncssh": "asyncssh and a Python executor", "sh": "ssh, tuned: sh -s"}
 SLOW = {"pyinfra": "pyinfra, 11 operations", "ansible": "ansible, 11 tasks", "mitogen": "ansible, 3 tasks, mitogen"}
 WIDE = {"master": "ssh, tuned, ControlMaster", "fabric": "fabric, in threads", "parallel-ssh": "parallel-ssh"}
+NAMES = {**QUICK, **WIDE, **SLOW}
+"""Every competitor; the wide ones are not measured behind a line."""
 
 Found = dict[str, Sample]
 
 
-def line_rounds(who: str, seconds: float) -> int:
-    """How often a row is measured over a line: what takes half a minute a time is, but seldom."""
-    if seconds == 0 or who in ("saturn", "asyncssh"):
-        return ROUNDS
-    return FEW if seconds < ROUND_TRIPS_S[-1] and who in SLOW else ROUNDS if seconds < ROUND_TRIPS_S[-1] else 1
+def often(who: str, seconds: float, services: tuple[str, ...]) -> int:
+    """How many rounds a row has behind a line: all where it is quick, few or one where each takes long."""
+    if seconds < ROUND_TRIPS_S[1]:
+        return ROUNDS if services == FIVE or who == "saturn" else FEW
+    if seconds < ROUND_TRIPS_S[2]:
+        return FEW if who in SLOW else ROUNDS
+    return {"saturn": ROUNDS, "asyncssh": FEW}.get(who, 1)
 
 
-def over_lines(where: Ground, name: str, services: tuple[str, ...], trips_s: Sequence[float]) -> dict[float, Found]:
-    """One host, behind lines with so long round trips."""
-    names = {**QUICK, **SLOW}
-    lab = Homelab(where, name, 1, services)
-    lab.founded(tuple(names))
+def over_lines(where: Ground, lab: Homelab, trips_s: Sequence[float]) -> dict[float, Found]:
+    """One host, behind lines with so long round trips. The wide ones are measured where there is no line."""
+    lab.founded(tuple(NAMES))
     found: dict[float, Found] = {}
     for seconds in trips_s:
-        with line(where.port, seconds) as port:
+        chosen = [who for who in NAMES if seconds == 0 or who not in WIDE]
+        with line(where.port, seconds) if seconds else nullcontext(where.port) as port:
             lab.aimed([("127.0.10.1", port)])
-            rows = [lab.row(who, words, line_rounds(who, seconds)) for who, words in names.items()]
+            rows = [lab.row(who, NAMES[who], often(who, seconds, lab.services)) for who in chosen]
             found[seconds] = measured(rows, lab.released, is_warm=seconds > 0)
-    CALLS[name] = {names[who]: calls for who, calls in lab.docker_calls.items()}
     return found
 
 
-CALLS: dict[str, Mapping[str, int]] = {}
-
-
-def trips(found: Mapping[float, Found], row: str) -> float:
+def trips(found: Mapping[float, Found], row: str) -> str:
     """The round trips of a row: what its time grows by, divided by what the line grew by."""
     first, last = min(found), max(found)
-    return (found[last][row].median - found[first][row].median) / (last - first)
+    return f"{(found[last][row].median - found[first][row].median) / (last - first):.1f}"
 
 
-def latency(where: Ground) -> None:
-    """How the time of one host grows with the line, for five services and for one."""
-    five = over_lines(where, "five", FIVE, ROUND_TRIPS_S)
-    one = over_lines(where, "one", ONE, (ROUND_TRIPS_S[0], ROUND_TRIPS_S[-1]))
+def latency(where: Ground) -> Found:
+    """How the time of one host grows with the line, for five services and for one. Returns the times without a line."""
+    lab = Homelab(where, "five", 1, FIVE)
+    five = over_lines(where, lab, ROUND_TRIPS_S)
+    one = over_lines(where, Homelab(where, "one", 1, ONE), (ROUND_TRIPS_S[0], ROUND_TRIPS_S[-1]))
     titles = ["seconds", *(f"{each * 1000:.0f} ms" for each in ROUND_TRIPS_S)]
     titles += ["round trips", "with one service", "docker calls"]
+    calls = {NAMES[who]: str(count) for who, count in lab.docker_calls.items()}
     cells = [
-        [
-            row,
-            *(five[each][row].words for each in ROUND_TRIPS_S),
-            f"{trips(five, row):.1f}",
-            f"{trips(one, row):.1f}",
-            str(CALLS["five"][row]),
-        ]
-        for row in five[ROUND_TRIPS_S[0]]
+        [row, *(five[each][row].words for each in ROUND_TRIPS_S), trips(five, row), trips(one, row), calls[row]]
+        for row in five[ROUND_TRIPS_S[-1]]
     ]
-    kept("job-latency", table(titles, cells), {f"{each * 1000:.0f}": found for each, found in five.items()})
+    shown = {f"{each * 1000:.0f}": {row: five[each][row] for row in five[ROUND_TRIPS_S[-1]]} for each in five}
+    kept("job-latency", table(titles, cells), shown)
+    return five[ROUND_TRIPS_S[0]]
 
 
-def width(where: Ground) -> None:
-    """How the time grows with the number of hosts."""
-    names = {**QUICK, **WIDE, **SLOW}
-    found: dict[int, Found] = {}
-    for hosts in WIDTHS:
+def width(where: Ground, one: Found) -> None:
+    """How the time grows with the number of hosts. one: the times of one host."""
+    found = {1: one}
+    for hosts, few in WIDTHS.items():
         lab = Homelab(where, f"width{hosts}", hosts, FIVE)
-        lab.founded(tuple(names))
+        lab.founded(tuple(NAMES))
         lab.aimed(where.places(hosts))
-        rows = [lab.row(who, words, FEW if who in SLOW and hosts > 1 else ROUNDS) for who, words in names.items()]
+        rows = [lab.row(who, words, few if who in SLOW else ROUNDS) for who, words in NAMES.items()]
         found[hosts] = measured(rows, lab.released)
-    last = found[WIDTHS[-1]]
-    titles = ["seconds", *(f"{hosts} {'host' if hosts == 1 else 'hosts'}" for hosts in WIDTHS)]
-    titles += [f"saturn takes, at {WIDTHS[-1]}", f"seconds of processor on SATURN, at {WIDTHS[-1]}"]
+    most = max(WIDTHS)
+    last, own = found[most], found[most][NAMES["saturn"]]
+    titles = ["seconds", *(f"{hosts} {'host' if hosts == 1 else 'hosts'}" for hosts in found)]
+    titles += [f"saturn takes, at {most}", f"seconds of processor on SATURN, at {most}"]
     cells = [
-        [row, *(found[hosts][row].words for hosts in WIDTHS), last[SATURN].times(last[row]), f"{last[row].work:.2f}"]
+        [row, *(found[hosts][row].words for hosts in found), own.times(last[row]), f"{last[row].work:.2f}"]
         for row in last
     ]
     kept("job-width", table(titles, cells), {str(hosts): each for hosts, each in found.items()})
 
 
 if __name__ == "__main__":
-    announced("job", 12)
+    announced("job", 13)
     with ground() as here:
-        latency(here)
-        width(here)
+        width(here, latency(here))

@@ -230,14 +230,14 @@ def measured(
 ) -> dict[str, Sample]:
     """Each row in each round, interleaved. A row that fails ends the benchmark.
 
-    each_round: what begins a round, and is not measured. is_warm: there is no round before the others that only warms
-    up.
+    each_round: what begins a round, and is not measured. Rows that have all rounds have one more before the others,
+    which only warms up, unless they are warm.
     """
     found = {row.name: Sample() for row in rows}
     for number in range(int(is_warm), max(row.rounds for row in rows) + 1):
         each_round()
         for row in rows:
-            if number <= row.rounds:
+            if number <= row.rounds and (number or row.rounds == ROUNDS):
                 wall, cpu = _taken(row)
                 if number:
                     found[row.name].wall.append(wall)
