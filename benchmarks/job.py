@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
-from ground import FEW, ROUNDS, Ground, Sample, announced, ground, kept, line, measured, table
+from ground import FEW, ROUNDS, Ground, Sample, announced, ground, kept, line, measured, table, walls
 from ground.homelab import Homelab
 
 FIVE = ("s1", "s2", "s3", "s4", "s5")
@@ -67,8 +67,8 @@ def latency(where: Ground) -> Found:
         [row, *(five[each][row].words for each in ROUND_TRIPS_S), trips(five, row), trips(one, row), calls[row]]
         for row in five[ROUND_TRIPS_S[-1]]
     ]
-    shown = {f"{each * 1000:.0f}": {row: five[each][row] for row in five[ROUND_TRIPS_S[-1]]} for each in five}
-    kept("job-latency", table(titles, cells), shown)
+    shown = {each: {row: found[row] for row in five[ROUND_TRIPS_S[-1]]} for each, found in five.items()}
+    kept("job-latency", table(titles, cells), walls(shown, unit=0.001))
     return five[ROUND_TRIPS_S[0]]
 
 
@@ -89,7 +89,7 @@ def width(where: Ground, one: Found) -> None:
         [row, *(found[hosts][row].words for hosts in found), own.times(last[row]), f"{last[row].work:.2f}"]
         for row in last
     ]
-    kept("job-width", table(titles, cells), {str(hosts): each for hosts, each in found.items()})
+    kept("job-width", table(titles, cells), walls(found))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from ground import (
     quietly,
     stopped,
     table,
+    walls,
     warmed,
 )
 
@@ -119,7 +120,7 @@ def width(where: Ground) -> None:
     ]
     titles = ["seconds", *(f"{hosts} {'host' if hosts == 1 else 'hosts'}" for hosts in WIDTHS)]
     titles += [f"saturn takes, at {WIDTHS[-1]}", f"seconds of processor on SATURN, at {WIDTHS[-1]}"]
-    kept("width", table(titles, cells), {str(hosts): each for hosts, each in found.items()})
+    kept("width", table(titles, cells), walls(found))
 
 
 def latency(where: Ground) -> None:
@@ -137,7 +138,7 @@ def latency(where: Ground) -> None:
         trips = (found[last][name].median - found[first][name].median) / (last - first)
         cells.append([name, *(found[each][name].words for each in ROUND_TRIPS_S), f"{trips:.1f}"])
     titles = ["seconds", *(f"{int(each * 1000)} ms" for each in ROUND_TRIPS_S), "round trips"]
-    kept("latency", table(titles, cells), {f"{each * 1000:.0f}": found[each] for each in ROUND_TRIPS_S})
+    kept("latency", table(titles, cells), walls(found, unit=0.001))
 
 
 if __name__ == "__main__":

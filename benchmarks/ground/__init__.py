@@ -285,18 +285,23 @@ def announced(name: str, minutes: float) -> None:
     )
 
 
-def kept(name: str, text: str, figures: Mapping[str, Mapping[str, Sample]]) -> None:
-    """Print what was found, and write it to `results/`: a table for the page, and the figures for its plot.
+def kept(name: str, text: str, figures: object) -> None:
+    """Print what was found, and write it to `results/`: a table for the page, and the figures, in JSON.
 
-    figures: by what stands on the plot's horizontal axis, and by row.
+    figures: those that a plot is made of are seconds of each round, by what stands on the horizontal axis and by row:
+    see walls.
     """
     RESULTS.mkdir(exist_ok=True)
     spread = f"Median of {ROUNDS} rounds, with the least and the most." if ROUNDS > 1 else "One round."
     caption = f"{spread} {time.strftime('%Y-%m-%d')}: {machine()}. {versions()}."
-    plain = {column: {row: sample.wall for row, sample in each.items()} for column, each in figures.items()}
     (RESULTS / f"{name}.md").write_text(f"{text}\n\n{caption}\n")
-    (RESULTS / f"{name}.json").write_text(json.dumps({"caption": caption, "figures": plain}, indent=1) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps({"caption": caption, "figures": figures}, indent=1) + "\n")
     print(f"\n{name}\n{text}\n{caption}", flush=True)
+
+
+def walls(found: Mapping[float, Mapping[str, Sample]], unit: float = 1) -> dict[str, dict[str, list[float]]]:
+    """What was measured, as figures. unit: what one of the horizontal axis is in the keys of what was found."""
+    return {f"{key / unit:g}": {row: each.wall for row, each in rows.items()} for key, rows in found.items()}
 
 
 def machine() -> str:

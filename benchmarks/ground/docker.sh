@@ -71,6 +71,6 @@ case $1 in
   info) echo "$here" ;;
   ps) wanted=${*##*compose.project} wanted=${wanted%% *}; projects listed ;;
   inspect) wanted=$*; echo '['; projects described; echo ']' ;;
-  image) echo "sha256:$digest [\"bench@sha256:$digest\"]" ;;
+  image) shift 4; for _; do echo "sha256:$digest [\"bench@sha256:$digest\"]"; done ;;
   *) unknown "$1" ;;
 esac
