@@ -51,7 +51,7 @@ demo: $(STAMP) ## saturn at work, without any host
 	@$(BIN)/saturn demo
 
 bench: $(STAMP) ## measure saturn beside its peers, and bring it into docs/performance.md; about 25 minutes
-	@echo "About 25 minutes; with SATURN_BENCH_ROUNDS=1 about 7. Leave the machine alone meanwhile."
+	@echo "About 25 minutes; with SATURN_BENCH_ROUNDS=1 about 8. Leave the machine alone meanwhile."
 	@for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script" || exit 1; done
 	@PYTHONPATH=benchmarks $(BIN)/python -m ground.page
 

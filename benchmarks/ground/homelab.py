@@ -90,6 +90,7 @@ class Homelab:
         # Ansible may keep its connections from task to task, and closes them after its run: see _forgotten.
         quick = {
             "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_TIMEOUT": "60",
             "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.folder / "cp"),
         }
