@@ -5,6 +5,8 @@ A benchmark compares ratios of one run: rows are interleaved, each a whole proce
 
 from __future__ import annotations
 
+import getpass
+import importlib.metadata
 import json
 import os
 import platform
@@ -13,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,9 @@ PEERS = ROOT / ".cache" / "peers"
 PACKAGES = ("ansible-core==2.19.*", "mitogen==0.3.*", "pyinfra==3.*", "fabric==3.*", "parallel-ssh==2.*")
 SATURN = str(Path(sys.executable).with_name("saturn"))
 ROUNDS = int(os.environ.get("SATURN_BENCH_ROUNDS", "7"))
+FEW = min(ROUNDS, 3)
+TUNED = "-o KexAlgorithms=curve25519-sha256 -c aes128-gcm@openssh.com"
+"""What makes OpenSSH quick: its own first choice of a key exchange takes 60 ms of processor."""
 
 SSHD = """\
 Port {port}
@@ -43,14 +48,9 @@ MaxSessions 100
 PrintMotd no
 SetEnv PATH={folder}/bin:/usr/local/bin:/usr/bin:/bin HOME={folder}/home
 """
-DOCKER = """\
-#!/bin/sh
-# A docker that costs next to nothing and has no containers: what is measured is the way there.
-case "$*" in
-  *compose*version*) echo 2.40.2 ;;
-  *version*) echo 28.2.2 ;;
-esac
-"""
+
+Places = Sequence[tuple[str, int]]
+"""Addresses with ports."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,30 @@ class Ground:
         """A file that knows every address, at every port."""
         return self.folder / "known_hosts"
 
-    def known(self, places: Sequence[tuple[str, int]]) -> None:
+    @property
+    def user(self) -> str:
+        """Who logs in."""
+        return getpass.getuser()
+
+    @property
+    def options(self) -> str:
+        """What ssh needs to know, and nothing of the person's own."""
+        return f"-F none -i {self.identity} -o UserKnownHostsFile={self.known_hosts} -o StrictHostKeyChecking=yes"
+
+    def ssh(self, place: tuple[str, int]) -> str:
+        """A command line that needs only the command behind it."""
+        return f"ssh {self.options} {TUNED} -p {place[1]} {self.user}@{place[0]}"
+
+    def places(self, hosts: int) -> Places:
+        """So many hosts, without a line before them."""
+        return [(f"127.0.10.{number + 1}", self.port) for number in range(hosts)]
+
+    def known(self, places: Places) -> None:
         """Write known_hosts for these addresses and ports."""
         key = (self.folder / "host_key.pub").read_text().strip()
         self.known_hosts.write_text("".join(f"[{address}]:{port} {key}\n" for address, port in places))
 
-    def topology(self, places: Sequence[tuple[str, int]], name: str) -> Path:
+    def topology(self, places: Places, name: str) -> Path:
         """An inventory of these addresses, committed; the folder to run saturn in."""
         lab = self.folder / name
         shutil.rmtree(lab, ignore_errors=True)
@@ -86,13 +104,28 @@ class Ground:
         )
         (lab / "inventory" / "topology.yaml").write_text(
             "version: 1\ndefaults:\n"
-            f"  ssh: {{user: {_me()}, identity_file: {self.identity}, known_hosts: {self.known_hosts}}}\n"
+            f"  ssh: {{user: {self.user}, identity_file: {self.identity}, known_hosts: {self.known_hosts}}}\n"
             f"  git: {{url: {lab}}}\n"
             f"hosts:\n{hosts}"
         )
         for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-qm", "bench")):
-            _quietly(("git", "-C", str(lab), "-c", "user.name=bench", "-c", "user.email=bench@localhost", *words))
+            quietly(("git", "-C", str(lab), "-c", "user.name=bench", "-c", "user.email=bench@localhost", *words))
         return lab
+
+    def pyinfra_hosts(self, places: Places) -> list[tuple[str, dict[str, object]]]:
+        """An inventory for pyinfra."""
+        keys = {"ssh_key": str(self.identity), "ssh_known_hosts_file": str(self.known_hosts)}
+        return [
+            (f"h{number}", {"ssh_hostname": address, "ssh_port": port, "ssh_user": self.user, **keys})
+            for number, (address, port) in enumerate(places)
+        ]
+
+
+def ansible_inventory(places: Places, options: str) -> str:
+    """An inventory for Ansible."""
+    hosts = [f"h{number} ansible_host={address} ansible_port={port}" for number, (address, port) in enumerate(places)]
+    common = f"ansible_ssh_common_args='{options}'"
+    return "\n".join(("[all]", *hosts, "[all:vars]", common, "ansible_python_interpreter=/usr/bin/python3", ""))
 
 
 @contextmanager
@@ -103,10 +136,9 @@ def ground() -> Iterator[Ground]:
     for each in ("bin", "home", "nodes"):
         (folder / each).mkdir(parents=True)
     for name in ("host_key", "identity"):
-        _quietly(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)))
+        quietly(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)))
     (folder / "sshd_config").write_text(SSHD.format(port=made.port, folder=folder))
-    (folder / "bin" / "docker").write_text(DOCKER)
-    (folder / "bin" / "docker").chmod(0o755)
+    (folder / "bin" / "docker").symlink_to(HERE / "docker.sh")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
     daemon = subprocess.Popen(("/usr/sbin/sshd", "-D", "-f", str(folder / "sshd_config")))
@@ -135,20 +167,31 @@ def peers() -> Path:
     """The folder with the programs of the peers, in a virtual environment of their own."""
     mark = PEERS / ".installed"
     if not mark.exists():
-        _quietly((sys.executable, "-m", "venv", "--clear", str(PEERS)))
-        _quietly((str(PEERS / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *PACKAGES))
+        quietly((sys.executable, "-m", "venv", "--clear", str(PEERS)))
+        quietly((str(PEERS / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *PACKAGES))
         mark.touch()
     return PEERS / "bin"
 
 
+def nothing() -> None:
+    """What most rows need before and after."""
+
+
 @dataclass(frozen=True)
 class Row:
-    """One thing that is measured: a command, where and with what it runs."""
+    """One thing that is measured: a command, where and with what it runs.
+
+    rounds: how often; fewer than the others where it is slow. before: clears away what a former run left. after: raises
+    when the run did not do what it should. Neither is measured.
+    """
 
     name: str
     argv: tuple[str, ...]
     folder: Path = ROOT
     environ: Mapping[str, str] = field(default_factory=dict)
+    rounds: int = ROUNDS
+    before: Callable[[], None] = nothing
+    after: Callable[[], None] = nothing
 
 
 @dataclass
@@ -165,30 +208,60 @@ class Sample:
 
     @property
     def words(self) -> str:
-        """`0.52 (0.51-0.60)`."""
-        return f"{self.median:.2f} ({min(self.wall):.2f}-{max(self.wall):.2f})"
+        """`0.52 (0.51-0.60)`; where there were fewer rounds than usual, it says so."""
+        rounds = len(self.wall)
+        if rounds == 1:
+            return f"{self.median:.2f} (1 round)"
+        told = "" if rounds == ROUNDS else f", {rounds} rounds"
+        return f"{self.median:.2f} ({min(self.wall):.2f}-{max(self.wall):.2f}{told})"
+
+    @property
+    def work(self) -> float:
+        """Seconds of processor, on average."""
+        return statistics.mean(self.cpu)
+
+    def times(self, other: Sample) -> str:
+        """`2.5 times as long` as another row; nothing beside itself."""
+        return "" if other is self else f"{self.median / other.median:.2f} times as long"
 
 
-def measured(rows: Sequence[Row], rounds: int = ROUNDS) -> dict[str, Sample]:
-    """Each row in each round, interleaved, after one round that only warms up. A row that fails ends the benchmark."""
+def measured(
+    rows: Sequence[Row], each_round: Callable[[], None] = nothing, *, is_warm: bool = False
+) -> dict[str, Sample]:
+    """Each row in each round, interleaved. A row that fails ends the benchmark.
+
+    each_round: what begins a round, and is not measured. Rows that have all rounds have one more before the others,
+    which only warms up, unless they are warm.
+    """
     found = {row.name: Sample() for row in rows}
-    for number in range(rounds + 1):
+    for number in range(int(is_warm), max(row.rounds for row in rows) + 1):
+        each_round()
         for row in rows:
-            before, began = os.times(), time.perf_counter()
-            done = subprocess.run(
-                row.argv, cwd=row.folder, env={**os.environ, **row.environ}, stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            wall, after = time.perf_counter() - began, os.times()
-            if done.returncode:
-                raise SystemExit(
-                    f"{row.name} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-                )
-            if number:
-                found[row.name].wall.append(wall)
-                used = after.children_user + after.children_system - before.children_user - before.children_system
-                found[row.name].cpu.append(used)
+            if number <= row.rounds and (number or row.rounds == ROUNDS):
+                wall, cpu = _taken(row)
+                if number:
+                    found[row.name].wall.append(wall)
+                    found[row.name].cpu.append(cpu)
     return found
+
+
+def _taken(row: Row) -> tuple[float, float]:
+    row.before()
+    before, began = os.times(), time.perf_counter()
+    done = subprocess.run(
+        row.argv, cwd=row.folder, env={**os.environ, **row.environ}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    wall, after = time.perf_counter() - began, os.times()
+    if done.returncode:
+        raise stopped(f"{row.name} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    row.after()
+    return wall, after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def stopped(words: str) -> SystemExit:
+    """The end of a benchmark that would have measured something else than it says."""
+    return SystemExit(words)
 
 
 def warmed(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
@@ -196,7 +269,7 @@ def warmed(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Non
     environ = {**os.environ, **environ}
     done = subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise stopped(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -205,21 +278,55 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(each)} |" for each in lines)
 
 
+def announced(name: str, minutes: float) -> None:
+    """Say beforehand how long it takes. minutes: with seven rounds."""
+    print(
+        f"{name}: about {max(1, round(minutes * (ROUNDS + 1) / 8))} minutes at SATURN_BENCH_ROUNDS={ROUNDS}", flush=True
+    )
+
+
 def kept(name: str, text: str, figures: object) -> None:
-    """Print what was found, and write it to `results/`: for a person, and the figures themselves."""
+    """Print what was found, and write it to `results/`: a table for the page, and the figures, in JSON.
+
+    figures: those that a plot is made of are seconds of each round, by what stands on the horizontal axis and by row:
+    see walls.
+    """
     RESULTS.mkdir(exist_ok=True)
-    day = time.strftime("%Y-%m-%d")
-    head = f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, {day}"
-    (RESULTS / f"{name}.md").write_text(f"{head}; median of {ROUNDS} (min-max)\n\n{text}\n")
-    (RESULTS / f"{name}.json").write_text(json.dumps({"machine": head, "figures": figures}, indent=1) + "\n")
-    print(f"\n{name}\n{text}")
+    spread = f"Median of {ROUNDS} rounds, with the least and the most." if ROUNDS > 1 else "One round."
+    caption = f"{spread} {time.strftime('%Y-%m-%d')}: {machine()}. {versions()}."
+    (RESULTS / f"{name}.md").write_text(f"{text}\n\n{caption}\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps({"caption": caption, "figures": figures}, indent=1) + "\n")
+    print(f"\n{name}\n{text}\n{caption}", flush=True)
 
 
-def _quietly(argv: Sequence[str]) -> None:
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+def walls(found: Mapping[float, Mapping[str, Sample]], unit: float = 1) -> dict[str, dict[str, list[float]]]:
+    """What was measured, as figures. unit: what one of the horizontal axis is in the keys of what was found."""
+    return {f"{key / unit:g}": {row: each.wall for row, each in rows.items()} for key, rows in found.items()}
 
 
-def _me() -> str:
-    import getpass
+def machine() -> str:
+    """The processor and the system."""
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.exists() else []
+    model = next(
+        (each.partition(":")[2].strip() for each in lines if each.startswith("model name")), platform.machine()
+    )
+    return f"{os.cpu_count()} cores, {model}, {platform.system()} {platform.release()}"
 
-    return getpass.getuser()
+
+def versions() -> str:
+    """Of everything that takes part."""
+    ask = "import importlib.metadata as m; print(*(f'{each} {m.version(each)}' for each in %r), sep=', ')"
+    names = tuple(each.partition("==")[0] for each in PACKAGES)
+    theirs = quietly((str(peers() / "python"), "-c", ask % (names,)))
+    ssh = subprocess.run(("ssh", "-V"), capture_output=True, text=True, check=False).stderr.split(",")[0].split()[0]
+    own = ((each, importlib.metadata.version(each)) for each in ("saturn-orchestrator", "asyncssh"))
+    node = quietly(("/usr/bin/python3", "--version"))
+    git = quietly(("git", "--version")).replace("version ", "")
+    known = ", ".join(f"{name.partition('-')[0]} {version}" for name, version in own)
+    return f"{known}, Python {platform.python_version()}, on the nodes {node}, {ssh.replace('_', ' ')}, {git}, {theirs}"
+
+
+def quietly(argv: Sequence[str]) -> str:
+    """Run what must succeed; what it said."""
+    return subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()

@@ -1,4 +1,4 @@
-"""The floor: asyncssh connects and runs `true` on every address. `bare.py KEY KNOWN_HOSTS ADDRESS:PORT ...`."""
+"""The floor: asyncssh connects and runs a command everywhere. `bare.py KEY KNOWN_HOSTS COMMAND ADDRESS:PORT ...`."""
 
 import asyncio
 import sys
@@ -6,7 +6,7 @@ import sys
 import asyncssh
 
 
-async def main(key: str, known: str, places: list[str]) -> None:
+async def main(key: str, known: str, command: str, places: list[str]) -> None:
     options = {
         "client_keys": [asyncssh.read_private_key(key)],
         "known_hosts": asyncssh.read_known_hosts(known),
@@ -17,9 +17,9 @@ async def main(key: str, known: str, places: list[str]) -> None:
     async def run(place: str) -> None:
         address, _, port = place.rpartition(":")
         async with asyncssh.connect(address, int(port), **options) as connection:
-            await connection.run("true", check=True)
+            await connection.run(command, check=True)
 
     await asyncio.gather(*(run(place) for place in places))
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
+asyncio.run(main(*sys.argv[1:4], sys.argv[4:]))

@@ -15,7 +15,12 @@ async def main(port: int, delay: float) -> None:
     async def serve(client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         await asyncio.sleep(2 * delay)  # the handshake of TCP, which the near end has had for nothing
         server, forth = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(carry(client, forth), carry(server, back), return_exceptions=True)
+
+        async def answer() -> None:
+            await asyncio.sleep(delay)  # a server hears of a connection when the client's first bytes may arrive, too
+            await carry(server, back)
+
+        await asyncio.gather(carry(client, forth), answer(), return_exceptions=True)
 
     listener = await asyncio.start_server(serve, "0.0.0.0", 0)
     print(listener.sockets[0].getsockname()[1], flush=True)

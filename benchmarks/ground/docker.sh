@@ -1,0 +1,76 @@
+#!/bin/sh
+# A docker of fixed cost, which is run as ROOT/docker: `up` takes 20 ms, all else next to nothing. It keeps what it knows
+# beside it: `containers/sN` has the release and the folder of project sN, `calls` a line for each call. Compose files
+# are JSON as compose would resolve them. Every image is there, and every container is healthy.
+here=${0%/*}
+echo "$*" >>"$here/calls"
+
+# The container of a project: project, release, folder, id.
+known() {
+  read -r release folder <"$here/containers/$1"
+  project=$1 id=$(printf '%060d%04d' "$release" "${1#s}")
+}
+
+projects() {
+  for path in "$here"/containers/*; do
+    if [ -e "$path" ]; then known "${path##*/}" && "$@"; fi
+  done
+}
+
+listed() { case $wanted in '' | "=$project") echo "$id" ;; esac; }
+
+described() {
+  case " $wanted " in *" $id "*) ;; *) return ;; esac
+  cat <<JSON
+$comma{"Id": "$id", "Name": "/$project-$project-1", "Image": "sha256:$digest", "RestartCount": 0,
+ "Config": {"Image": "bench/$project:1", "Labels": {
+  "com.docker.compose.project": "$project", "com.docker.compose.service": "$project",
+  "com.docker.compose.config-hash": "$id", "com.docker.compose.project.working_dir": "$folder"}},
+ "State": {"Status": "running", "ExitCode": 0, "StartedAt": "2026-01-01T00:00:00.$(printf %09d "$release")Z",
+  "Health": {"Status": "healthy"}},
+ "HostConfig": {"RestartPolicy": {"Name": "unless-stopped"}}}
+JSON
+  comma=,
+}
+
+compose() {
+  folder=$PWD
+  while :; do
+    case $1 in
+      -p) project=$2 ;;
+      -f) file=$2 ;;
+      --project-directory) folder=$2 ;;
+      *) break ;;
+    esac
+    shift 2
+  done
+  case $1 in
+    version) echo 2.40.2 ;;
+    config) cat "$file" ;;
+    up)
+      sleep 0.02
+      while read -r line; do
+        case $line in *'"RELEASE"'*) release=${line#*: \"} release=${release%%\"*} ;; esac
+      done <"$file"
+      echo "$release $folder" >"$here/containers/$project"
+      echo " Container $project-$project-1  Started" >&2
+      ;;
+    *) unknown "compose $1" ;;
+  esac
+}
+
+unknown() {
+  echo "the benchmark's docker knows no $1" >&2
+  exit 1
+}
+
+digest=$(printf %064d 1)
+case $1 in
+  compose) shift; compose "$@" ;;
+  version) echo 28.2.2 ;;
+  info) echo "$here" ;;
+  ps) wanted=${*##*compose.project} wanted=${wanted%% *}; projects listed ;;
+  inspect) wanted=$*; echo '['; projects described; echo ']' ;;
+  image) shift 4; for _; do echo "sha256:$digest [\"bench@sha256:$digest\"]"; done ;;
+  *) unknown "$1" ;;
+esac
