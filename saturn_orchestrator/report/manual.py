@@ -51,6 +51,7 @@ FILES = (
 
 ENVIRONMENT = (
     Entry("SATURN_INVENTORY", "The topology file, where `--inventory` names none."),
+    Entry("SATURN_TRACE", "With `1`, a command ends with what each step of the way to each host took."),
     Entry("XDG_STATE_HOME", "Below which folder saturn keeps its files. Default: `~/.local/state`."),
     Entry("XDG_CACHE_HOME", "Below which folder saturn keeps what it can make again. Default: `~/.cache`."),
     Entry("SSH_AUTH_SOCK", "The agent that holds keys for SSH."),

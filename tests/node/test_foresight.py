@@ -50,7 +50,9 @@ class Lab:
     def plan(self, revision, **facts):
         """The plan of a run, foreseen with what SATURN sends."""
         data = self.node.bundle(revision)
-        return self.node.ask(carrying(self.node.request("plan", "p", revision, **facts), data), data)[1]
+        return self.node.ask(carrying(self.node.request("plan", "p", revision, facts_known=True, **facts), data), data)[
+            1
+        ]
 
     def deploy(self, **facts):
         """The plan of a run, and the events of that run."""
