@@ -123,11 +123,15 @@ def fetch(task: Task, look: Look, services: Sequence[ServiceOrder], *, builds: b
     """Bring every image of the services to the node. builds: make those that are built here, too."""
     wanted = [_wanted(task, look, each) for each in services]
     look.survey.images(name for each in wanted for name in each.names)
-    lacking = []
+    pulls: list[Callable[[], None]] = []
+    pulled: set[str] = set()
     for service, each in zip(services, wanted):
         task.check_cancelled()
-        lacking.append((each.project, _lacking(task, look.survey, service, each, builds=builds)))
-    pulls = [_pulling(task, project, images) for project, images in lacking if images]
+        lacking = _lacking(task, look.survey, service, each, builds=builds)
+        images = {name: image for name, image in lacking.items() if image not in pulled}  # one pull serves them all
+        pulled |= set(images.values())
+        if images:
+            pulls.append(_pulling(task, each.project, images))
     if pulls:
         look.survey.forget_images()
         proc.together(pulls, PULLS)

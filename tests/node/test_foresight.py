@@ -214,8 +214,8 @@ def test_a_revision_that_the_node_lacks_is_not_foreseen(tmp_path):
 def test_a_revision_that_was_sent_is_foreseen_without_a_trace(tmp_path):
     node, first, second = two_revisions(tmp_path)
     events = planned(node, second, node.bundle(second, first))
-    assert kinds(events) == ["hello", "plan", "goodbye success"]
-    [change] = events[1]["changes"]
+    assert kinds(events) == ["hello", "facts complete", "plan", "goodbye success"]
+    [change] = events[2]["changes"]
     assert (change["action"], change["reasons"], change["ports"], change["downtime"]) == (
         "recreate", ["image changed", "ports changed"], ["127.0.0.1:8080->80/tcp"], True,
     )  # fmt: skip
@@ -232,7 +232,7 @@ def test_a_revision_in_the_checkout_is_foreseen_from_a_dirty_one_without_touchin
 def test_a_node_without_a_checkout_is_planned_from_what_was_sent(tmp_path):
     node = Node(tmp_path)
     revision = node.commit_services("web")
-    [change] = planned(node, revision, node.bundle(revision))[1]["changes"]
+    [change] = planned(node, revision, node.bundle(revision))[2]["changes"]
     assert (change["service"], change["action"]) == ("web", "create")
     assert not os.path.exists(node.root)
 
@@ -240,7 +240,7 @@ def test_a_node_without_a_checkout_is_planned_from_what_was_sent(tmp_path):
 def test_files_that_compose_refuses_are_told_in_the_plan(tmp_path):
     node, first, _ = two_revisions(tmp_path)
     broken = node.commit(**{"services/web/docker-compose.yml": "{broken"})
-    [change] = planned(node, broken, node.bundle(broken, first))[1]["changes"]
+    [change] = planned(node, broken, node.bundle(broken, first))[2]["changes"]
     assert change["action"] == "invalid"
     assert "compose refuses its files" in change["reasons"][0]
 
