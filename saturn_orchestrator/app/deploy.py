@@ -102,6 +102,8 @@ async def deploy(order: Deploy, ports: Ports, propose: Propose = proposed) -> Ru
     revision = "" if order.is_return else source.revision
     run = RunState.of(new_run_id(), revision, (host.name for host in order.hosts), now())
     planner = Planner(source, run.run, order.controller, order.scope, order.known)
+    if not order.is_return:
+        planner.prepare(order.hosts)
     folders = {host.name: [service.folder for service in host.services] for host in order.hosts}
 
     async def show_diff(plan: HostPlan) -> None:

@@ -78,6 +78,11 @@ class Planner:
     scope: Scope
     known: Callable[[str], str] = lambda _: ""
     _bundles: dict[tuple[str, tuple[str, ...]], asyncio.Task[bytes]] = field(default_factory=dict)
+    _guesses: list[asyncio.Task[bytes]] = field(default_factory=list)
+
+    def prepare(self, hosts: Sequence[Host]) -> None:
+        """Begin to make what the hosts probably lack, while they are being connected to."""
+        self._guesses += [asyncio.create_task(self._guess(host, self.source.revision_of(host))) for host in hosts]
 
     async def propose(self, host: Host, session: Session) -> Proposal:
         """The plan of a host and what is asked of it once the plan is confirmed.

@@ -41,6 +41,7 @@ class Repository:
     def __init__(self, folder: Path) -> None:
         """`folder` is anywhere inside the work tree; paths given to this class are relative to it."""
         self.folder = folder
+        self._settled: dict[tuple[str, ...], asyncio.Task[tuple[int, str, str]]] = {}
 
     async def resolve(self, name: str) -> Commit:
         """The commit that a branch, tag or hash names.
@@ -77,13 +78,13 @@ class Repository:
         """How far `present` is behind `wanted`, and how far ahead; None when `present` is unknown here."""
         if not _SHA.fullmatch(present):
             return None
-        status, out, _ = await self._git("rev-list", "--left-right", "--count", f"{wanted}...{present}", "--")
+        status, out, _ = await self._once("rev-list", "--left-right", "--count", f"{wanted}...{present}", "--")
         return Distance(*map(int, out.split())) if status == 0 else None
 
     async def commits(self, before: str, after: str, limit: int) -> tuple[Commit, ...]:
         """The newest commits that `after` has and `before` (both known here) lacks, newest first."""
         options = ("--format=%H%x00%an%x00%s", f"--max-count={limit}", f"{before}..{after}")
-        _, out, _ = await self._git("log", *options, "--")
+        _, out, _ = await self._once("log", *options, "--")
         lines = (line.split("\0", 2) for line in out.splitlines() if line.count("\0") >= 2)
         return tuple(Commit(revision, subject, author) for revision, author, subject in lines)
 
@@ -115,13 +116,13 @@ class Repository:
         """Whether the full hash names a commit of this clone."""
         if not _SHA.fullmatch(revision):
             return False
-        return (await self._git("cat-file", "-e", f"{revision}^{{commit}}"))[0] == 0
+        return (await self._once("cat-file", "-e", f"{revision}^{{commit}}"))[0] == 0
 
     async def moved_files(self, before: str, after: str) -> tuple[str, ...]:
         """The files that differ between two commits known here, as paths from the root of the repository."""
         if before == after:
             return ()
-        status, out, err = await self._git("diff", "--name-only", "-z", "--no-renames", before, after, "--")
+        status, out, err = await self._once("diff", "--name-only", "-z", "--no-renames", before, after, "--")
         if status != 0:
             raise RepositoryError(f"git cannot compare {before[:8]} with {after[:8]}", notes=(err.strip(),))
         return tuple(path for path in out.split("\0") if path)
@@ -149,6 +150,15 @@ class Repository:
             notes=(f"local branches: {', '.join(known)}" if known else "nothing has been committed yet", words.strip()),
             hint=f"git -C {self.folder} fetch origin, or commit first, or set git.branch in the topology",
         )
+
+    async def _once(self, *words: str) -> tuple[int, str, str]:
+        """As `_git`, for a question about full hashes: its answer stands, and many hosts are at the same commit."""
+        if words not in self._settled:
+            self._settled[words] = asyncio.create_task(self._git(*words))
+        answer = await asyncio.shield(self._settled[words])
+        if answer[0] != 0:  # a commit that is unknown now may be fetched
+            self._settled.pop(words, None)
+        return answer
 
     async def _git(self, *words: str) -> tuple[int, str, str]:
         """Exit status, stdout and stderr of one git command in the folder."""

@@ -350,3 +350,19 @@ def test_a_node_that_begins_unasked_is_not_believed(tmp_path):
     session = FakeSession([facts(has_revision=True), replace(FORESEEN, begins=True)])
 
     assert guessing(tmp_path, session, "").answer is None
+
+
+def test_what_the_hosts_lack_is_made_while_they_are_connected_to(tmp_path):
+    first, _ = made(tmp_path)
+
+    async def story() -> tuple[list[bytes], bytes]:
+        hosts = [build.host(name) for name in ("alpha", "beta")]
+        planner = replace(await planner_of(tmp_path, *hosts), known=lambda _: first)
+        planner.prepare(hosts)
+        prepared = await asyncio.gather(*planner._guesses)
+        session = FakeSession([facts(revision=first, tips=(first,)), FORESEEN])
+        return prepared, (await planner.propose(hosts[0], session)).bundle
+
+    (alpha, beta), sent = asyncio.run(story())
+
+    assert alpha is beta is sent

@@ -208,3 +208,45 @@ def test_revisions_have_the_names_a_person_knows_them_by(tmp_path):
 
 def test_no_repository_names_no_revision(tmp_path):
     assert (revision_names(tmp_path, 10), revision_names(tmp_path / "nowhere", 10)) == ({}, {})
+
+
+# --- how often git is started -----------------------------------------------------------------------------------------
+
+
+class Counting(Repository):
+    """A repository that counts the programs it starts."""
+
+    started = 0
+
+    async def _git(self, *words: str) -> tuple[int, str, str]:
+        self.started += 1
+        return await super()._git(*words)
+
+
+def test_what_is_asked_about_the_same_commits_for_many_hosts_starts_one_git(tmp_path):
+    _, first, second = made(tmp_path)
+
+    async def story() -> tuple[int, list[Distance | None]]:
+        repository = Counting(tmp_path)
+        told = await asyncio.gather(*(repository.distance(first, second) for _ in range(50)))
+        await asyncio.gather(*(repository.moved_files(first, second) for _ in range(50)))
+        await asyncio.gather(*(repository.knows(first) for _ in range(50)))
+        return repository.started, told
+
+    started, told = asyncio.run(story())
+
+    assert (started, set(told)) == (3, {Distance(behind=1, ahead=0)})
+
+
+def test_a_commit_that_was_unknown_is_asked_about_again(tmp_path):
+    git, _, _ = made(tmp_path)
+
+    async def story() -> list[bool]:
+        repository = Repository(tmp_path)
+        later = git.git("commit-tree", "HEAD^{tree}", "-m", "later").strip()
+        git.git("prune", "--expire=now")
+        before = await repository.knows(later)
+        git.git("commit-tree", "HEAD^{tree}", "-m", "later")
+        return [before, await repository.knows(later)]
+
+    assert asyncio.run(story()) == [False, True]
