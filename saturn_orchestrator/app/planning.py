@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +16,7 @@ from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.plan.way import way_warnings
 from saturn_orchestrator.repository import thin_bundle
 from saturn_orchestrator.rollout.host_run import Proposal
-from saturn_orchestrator.rollout.survey import gather_plan
+from saturn_orchestrator.rollout.survey import bundle_digest, gather_plan
 from saturn_orchestrator.session.base import THIN_MAX, Session
 from saturn_orchestrator.tailnet.model import Path, Peer
 from saturn_orchestrator.tailnet.trouble import expiry_warning
@@ -126,10 +125,9 @@ class Planner:
             carriers=host.carriers,
             ack_timeout_s=host.ack_timeout_s,
         )
-        digest = hashlib.sha256(bundle).hexdigest() if bundle else ""
         # What a resume finds failing is the doing of the run that it resumes.
         failing = tuple(each.service for each in foreseen.failing) if foreseen and not request.resume else ()
-        asked = replace(request, plan=plan.digest, bundle=digest, failing=failing, begins=False)
+        asked = replace(request, plan=plan.digest, bundle=bundle_digest(bundle), failing=failing, begins=False)
         promised = _with_promises(plan, host, request)
         return Proposal(_by_the_way(promised, host, session.peer, notes), asked, bundle, told.answer)
 

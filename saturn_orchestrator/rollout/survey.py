@@ -142,7 +142,9 @@ async def gather_plan(
     Raises:
         SessionError: the executor refused, fell silent, or the line broke.
     """
-    asked = replace(request, verb="plan", run=request.run if request.begins else new_run_id(), bundle=_digest(guess))
+    asked = replace(
+        request, verb="plan", run=request.run if request.begins else new_run_id(), bundle=bundle_digest(guess)
+    )
     told = await _asked(host, session, asked, guess)
     facts = _present(host, told.facts)
     if told.plan is None or told.plan.is_foreseen:
@@ -150,12 +152,12 @@ async def gather_plan(
     bundle = await make_bundle(facts)
     if not bundle:
         return Foreseen(facts, told.plan)
-    again = replace(asked, run=new_run_id(), bundle=_digest(bundle), facts_known=True, begins=False)
+    again = replace(asked, run=new_run_id(), bundle=bundle_digest(bundle), facts_known=True, begins=False)
     foreseen = (await _asked(host, session, again, bundle)).plan
     return Foreseen(facts, replace(foreseen, failing=told.plan.failing) if foreseen else told.plan, bundle)
 
 
-def _digest(bundle: bytes) -> str:
+def bundle_digest(bundle: bytes) -> str:
     """How a bundle is called in a request."""
     return hashlib.sha256(bundle).hexdigest() if bundle else ""
 
