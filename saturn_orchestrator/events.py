@@ -7,11 +7,13 @@ neutralised here, once, so that whatever a screen, a log or a terminal later sho
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
+from itertools import groupby
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
 
@@ -128,6 +130,7 @@ __all__ = [
     "Malformed",
     "NodeEvent",
     "NodeOrder",
+    "Output",
     "OwnEvent",
     "Plan",
     "PlanStale",
@@ -158,9 +161,11 @@ __all__ = [
     "WorkerVanished",
     "body_of",
     "decode",
+    "decoded",
     "encode",
     "is_aside",
     "is_of_node",
+    "is_output",
     "is_own",
     "now",
     "restore",
@@ -447,7 +452,14 @@ class Malformed:
     reason: str
 
 
-Line = NodeEvent | LogLine | Malformed
+@dataclass(frozen=True)
+class Output:
+    """Lines of a command's output that came together, in the order in which they came; never fewer than two."""
+
+    lines: Sequence[Log | Progress]
+
+
+Line = NodeEvent | LogLine | Malformed | Output
 
 _KINDS: Mapping[str, type[Any]] = {
     kind.type: kind
@@ -463,6 +475,7 @@ def now() -> str:
 _OF_NODE = frozenset((*wire.Event.__args__, UnknownEvent))  # type: ignore[attr-defined]
 _OWN = frozenset(OwnEvent.__args__)
 _ASIDE = frozenset((Heartbeat, WorkerVanished))
+_OUTPUT = frozenset((Log, Progress))
 """Kinds as sets: what is asked of every line must not go through the members of a union one by one."""
 
 
@@ -471,14 +484,38 @@ def is_own(event: Event) -> bool:
     return type(event) in _OWN
 
 
-def is_of_node(line: Line) -> TypeGuard[NodeEvent]:
+def is_of_node(line: Line | Event) -> TypeGuard[NodeEvent]:
     """Whether the line is an event."""
     return type(line) in _OF_NODE
+
+
+def is_output(event: Line | Event) -> TypeGuard[Log | Progress]:
+    """Whether it is a line of a command's output, the one kind of event that comes by the thousand."""
+    return type(event) in _OUTPUT
 
 
 def is_aside(event: Event) -> bool:
     """Whether a follower said it for itself: a sign of life or of death, no part of the run and never journalled."""
     return type(event) in _ASIDE
+
+
+def decoded(lines: Sequence[bytes]) -> Iterator[Line]:
+    """What the lines say, in their order: what `decode` makes of each, with output that stands together in one.
+
+    Nearly all lines are output in the form that the executor gives it. One search finds them all, which costs a third
+    of looking at each; as soon as one line is anything else, each of them is looked at.
+    """
+    if len(lines) > 1 and max(map(len, lines)) <= MAX_LINE and (text := b"\n".join(lines)).isascii():
+        found = _FORM.findall(text.decode("ascii"))
+        if len(found) == len(lines):
+            yield Output([_formed(each) for each in found])
+            return
+    for together, group in groupby(map(decode, lines), is_output):
+        told = list(group)
+        if together and len(told) > 1:
+            yield Output(cast("list[Log | Progress]", told))
+        else:
+            yield from told
 
 
 def decode(line: bytes) -> Line:
@@ -488,8 +525,8 @@ def decode(line: bytes) -> Line:
     terminal escapes are taken out of every string, and an unknown type becomes an UnknownEvent.
     """
     text = line.decode("utf-8", "replace").rstrip("\r\n")
-    if (chatter := _chatter(text)) is not None:
-        return chatter
+    if len(line) <= MAX_LINE and (formed := _FORM.fullmatch(text)):
+        return _formed(formed.groups())
     if not text.startswith(PREFIX):
         return LogLine(neutral(text))
     if len(line) > MAX_LINE:
@@ -506,27 +543,41 @@ def decode(line: bytes) -> Line:
     return _event(body)
 
 
-def _chatter(text: str) -> NodeEvent | None:
-    """The event of a line of output, the one kind that comes by the thousand, when nothing about the line is unusual.
+_NAMED = r"[ !#-\[\]-~]*"
+_SAID = _NAMED + r'(?:\\["\\]' + _NAMED + ")*"
+_FORM = re.compile(
+    "^" + re.escape(PREFIX) + r'(\{"seq":([1-9][0-9]{0,14}),'
+    + "".join(f'"{each.name}":"({_SAID if each.name == "text" else _NAMED})",' for each in fields(Log)[1:-1])
+    + f'"type":"({Log.type}|{Progress.type})"' + r"\})$",
+    re.MULTILINE,
+)  # fmt: skip
+"""How the executor writes a line of output when nothing about it is unusual: printable ASCII, a quote at most escaped.
 
-    Printable ASCII without an escape holds nothing that would have to be neutralised, so one pass in C does it all.
-    None for every other line, good or bad: the long way says what it is.
-    """
-    for name, ending in _CHATTER:
-        if text.endswith(ending):
-            is_plain = text.isascii() and text.isprintable() and "\\" not in text
-            if not is_plain or len(text) > MAX_LINE or not text.startswith(PREFIX):
-                return None
-            try:
-                event: NodeEvent = _validator(name).validate_json(text[len(PREFIX) :])
-            except ValueError:
-                return None
-            return event if 1 <= event.seq <= _MAX_SEQ else None
-    return None
+That holds nothing which would have to be neutralised, and cannot reach beyond its own quotes. Every other line, good or
+bad, goes the long way, and so does a seq that is larger than any of ours.
+"""
 
 
-_CHATTER = tuple((kind.type, f'"type":"{kind.type}"}}') for kind in (Log, Progress))
-"""How the executor ends such lines: the type is the last field."""
+def _formed(found: Sequence[str]) -> Log | Progress:
+    """The event of such a line. It keeps the text that it was read from, which `encode` would make of it again."""
+    body, seq, at, run, host, stage, text, service, name = found
+    kind: type[Log | Progress] = Log if name == "log" else Progress
+    event = object.__new__(kind)
+    values = event.__dict__  # one by one: neither a call with eight names nor a mapping of them is as cheap
+    values["seq"] = int(seq)
+    values["at"] = at
+    values["run"] = run
+    values["host"] = host
+    values["stage"] = stage
+    values["text"] = text if "\\" not in text else _ESCAPED.sub(r"\1", text)
+    values["service"] = service
+    values["type"] = name
+    values[_BODY] = body
+    return event
+
+
+_BODY = "_body"
+_ESCAPED = re.compile(r"\\(.)")
 
 
 def _event(body: dict[str, Any]) -> Line:
@@ -561,13 +612,14 @@ def _validator(name: str) -> TypeAdapter[Any]:
 
 def body_of(event: Event) -> str:
     """What `encode` makes of the event; of a line of output without looking at each of its fields."""
-    if not isinstance(event, Log | Progress):
+    if not is_output(event):
         return encode(event)
-    return (
+    body: str = event.__dict__.get(_BODY) or (
         f'{{"seq":{event.seq},"at":{_quoted(event.at)},"run":{_quoted(event.run)},"host":{_quoted(event.host)},'
         f'"stage":{_quoted(event.stage)},"text":{_quoted(event.text)},"service":{_quoted(event.service)},'
         f'"type":"{event.type}"}}'
     )
+    return body
 
 
 _quoted = json.encoder.encode_basestring_ascii

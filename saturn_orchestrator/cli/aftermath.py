@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from saturn_orchestrator.app.deploy import Deploy
 from saturn_orchestrator.app.hooks import Hooks
@@ -32,7 +32,7 @@ class LastState:
     def opened(self, run: RunState) -> None:
         """See Sink.opened."""
 
-    def noted(self, host: str, event: Event, run: RunState) -> None:
+    def noted(self, host: str, told: Sequence[Event], run: RunState) -> None:
         """See Sink.noted."""
 
     def flush(self) -> None:

@@ -53,11 +53,6 @@ def said(event: Event, host: HostState) -> Said | None:
     return replace(line, stage=getattr(event, "stage", ""), service=getattr(event, "service", ""))
 
 
-def is_chatter(event: Event) -> bool:
-    """Whether it is a line of output, which shows in the host's row and is never a milestone."""
-    return isinstance(event, events.Log | events.Progress)
-
-
 def _checked_out(event: events.CheckedOut, _: HostState) -> Said:
     move = revision_move(event.revision_before, event.revision_after)
     if not event.stale:

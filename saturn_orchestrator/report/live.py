@@ -16,8 +16,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from saturn_orchestrator.events import Event
-from saturn_orchestrator.report.lines import Said, is_chatter, said
+from saturn_orchestrator.events import Event, is_output
+from saturn_orchestrator.report.lines import Said, said
 from saturn_orchestrator.report.style import can_redraw, duration_text, linked, look, tally, verbatim, word_text
 from saturn_orchestrator.report.times import local_time
 from saturn_orchestrator.state.model import HostState, RunState, Status
@@ -70,15 +70,14 @@ class LiveView:
                 self._stopwatches[run.run, name] = _Stopwatch(self._clock)
                 self._stopwatches[run.run, name].turn(host)
 
-    def noted(self, host: str, event: Event, run: RunState) -> None:
+    def noted(self, host: str, told: Sequence[Event], run: RunState) -> None:
         """Keep what is finished, and the rows up to date."""
         self._runs[run.run] = run
         self._stopwatches[run.run, host].turn(run.hosts[host])
-        if is_chatter(event):
-            return
-        words = said(event, run.hosts[host])
-        if words is not None and words.is_milestone:
-            self._kept.append(milestone_line(local_time(event.at, self._zone), host, words))
+        for event in told if not is_output(told[0]) else ():  # output shows in the host's row, and is no milestone
+            words = said(event, run.hosts[host])
+            if words is not None and words.is_milestone:
+                self._kept.append(milestone_line(local_time(event.at, self._zone), host, words))
 
     def flush(self) -> None:
         """Print what is finished and redraw, unless a person is being asked."""

@@ -5,7 +5,7 @@ For logs, pipes, cron and dumb terminals. No cursor is moved here, no colour is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from typing import IO
@@ -35,12 +35,13 @@ class PlainView:
         """Nothing has happened here yet, so there is nothing to say; but how wide the names are is known."""
         self._widths[run.run] = max(map(len, run.hosts), default=0)
 
-    def noted(self, host: str, event: Event, run: RunState) -> None:
-        """Keep the line of the event, when it has one."""
-        words = said(event, run.hosts[host])
-        if words is not None:
-            name = f"{host:<{self._widths.get(run.run, 0)}}"
-            self._kept.append(plain_line(local_time(event.at, self._zone), name, words))
+    def noted(self, host: str, told: Sequence[Event], run: RunState) -> None:
+        """Keep the line of each event that has one."""
+        for event in told:
+            words = said(event, run.hosts[host])
+            if words is not None:
+                name = f"{host:<{self._widths.get(run.run, 0)}}"
+                self._kept.append(plain_line(local_time(event.at, self._zone), name, words))
 
     def flush(self) -> None:
         """Write what was kept, unless a person is being asked."""

@@ -38,7 +38,7 @@ async def answered(host: Host, session: Session, request: Request, wanted: type[
         if isinstance(line, wanted):
             yield line
         elif not isinstance(line, events.Heartbeat):
-            noise += 1
+            noise += len(line.lines) if isinstance(line, events.Output) else 1
             if noise > MAX_NOISE:
                 raise ExecutorRefused(f"{host.name} sent more than {MAX_NOISE} lines of another kind", code="flood")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from math import inf
+from operator import lt
 from typing import TypeGuard
 
 from saturn_orchestrator import events
@@ -18,7 +19,7 @@ from saturn_orchestrator.errors import (
     SessionLost,
     TooManyFiles,
 )
-from saturn_orchestrator.events import Line, NodeEvent, Request, WorkerVanished, now
+from saturn_orchestrator.events import Line, NodeEvent, Output, Request, WorkerVanished, now
 from saturn_orchestrator.rollout.outbox import Outbox
 from saturn_orchestrator.rollout.survey import connect
 from saturn_orchestrator.session.base import OpenSession, Session
@@ -199,13 +200,13 @@ class Following:
                 asked = replace(self._request, verb=verb, after=self.seq)
                 carried = (self._bundle, self._secrets) if verb == "run" else ()
                 async for line in self.session.ask(asked, *carried):
-                    if not events.is_of_node(line):
+                    if not (events.is_of_node(line) or isinstance(line, Output)):
                         await self._note_noise(line)
                         continue
                     if (when := loop.time() + SILENCE_S) > (silence.when() or 0.0) + GRAIN_S:
                         silence.reschedule(when)
                     self._note_life()
-                    if not self._has_end and await self._is_left_with(line, verb):
+                    if not self._has_end and await self._is_left_after(line, verb):
                         await self.close()
                         return
         except TimeoutError as error:
@@ -236,6 +237,26 @@ class Following:
         if self._noise:
             self._outbox.post(events.LinesLeftOut(now(), self._noise))
             self._noise = 0
+
+    async def _is_left_after(self, line: NodeEvent | Output, verb: str) -> bool:
+        """Hand on what came; whether the run is left with it, though it has no end."""
+        if not isinstance(line, Output):
+            return await self._is_left_with(line, verb)
+        if self._is_next(line.lines):
+            self.seq = line.lines[-1].seq
+            await self._outbox.forward(*line.lines)
+            return False
+        for each in line.lines:
+            if await self._is_left_with(each, verb):
+                return True
+        return False
+
+    def _is_next(self, output: Sequence[NodeEvent]) -> bool:
+        """Whether it is nothing but the next lines of a run at work, none of which calls for a word or a decision."""
+        if self._greeting or self._question or self._is_detaching or output[-1].seq > MAX_EVENTS:
+            return False
+        numbers = [self.seq, *(each.seq for each in output)]
+        return all(map(lt, numbers, numbers[1:]))
 
     async def _is_left_with(self, event: NodeEvent, verb: str) -> bool:
         """Hand the event on; whether the run is left with it, though it has no end."""

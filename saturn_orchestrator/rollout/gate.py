@@ -91,7 +91,7 @@ class Gate:
     def opened(self, run: RunState) -> None:
         """See Sink.opened."""
 
-    def noted(self, _host: str, _event: Event, run: RunState) -> None:
+    def noted(self, _host: str, _told: Sequence[Event], run: RunState) -> None:
         """See Sink.noted."""
         while not self._halted and self._open < len(self._batches) - 1 and self._is_over(run):
             batch = self._batches[self._open]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from saturn_orchestrator.events import Event
@@ -21,11 +22,11 @@ class Opening:
 
 @dataclass(frozen=True)
 class Posted:
-    """An event of one host in one run."""
+    """Events of one host in one run, in their order."""
 
     run: str
     host: str
-    event: Event
+    events: Sequence[Event]
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,11 @@ class Ended:
     host: str
 
 
-Mail = asyncio.Queue[Opening | Posted | Ended | asyncio.Future[None]]
-"""What waits for the consumer. A future is resolved once everything before it was noted."""
+Parcel = Opening | Posted | Ended | asyncio.Future[None]
+"""One thing for the consumer. A future is resolved once everything before it was noted."""
+
+Mail = asyncio.Queue[Parcel]
+"""What waits for the consumer."""
 
 
 class Outbox:
@@ -51,12 +55,12 @@ class Outbox:
 
     def post(self, event: Event) -> None:
         """Post an event of saturn's own; there are few of them."""
-        self._mail.put_nowait(Posted(self.run, self._host, event))
+        self._mail.put_nowait(Posted(self.run, self._host, (event,)))
 
-    async def forward(self, event: Event) -> None:
-        """Post a node's event, and wait when too many of them were not noted yet."""
-        self.post(event)
-        self._unnoted += 1
+    async def forward(self, *told: Event) -> None:
+        """Post what a node said, and wait when too much of it was not noted yet."""
+        self._mail.put_nowait(Posted(self.run, self._host, told))
+        self._unnoted += len(told)
         if self._unnoted >= UNNOTED:
             self._unnoted = 0
             noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from saturn_orchestrator.rollout.host_run import HostRun, Ways
-from saturn_orchestrator.rollout.outbox import Ended, Mail, Opening, Outbox, Posted
+from saturn_orchestrator.rollout.outbox import Ended, Mail, Opening, Outbox, Parcel, Posted
 from saturn_orchestrator.rollout.sinks import Sink
 from saturn_orchestrator.state.model import HostState, RunState
-from saturn_orchestrator.state.reduce import reduce_run
+from saturn_orchestrator.state.reduce import strides
 from saturn_orchestrator.topology.model import Host
 
 BATCH = 512
@@ -87,9 +87,12 @@ class Rollout:
         """Reduce what the tasks post, and tell the sinks, until every task has ended. The runs by their id."""
         left = len(self._begun)
         while left:
-            left -= self._noted(await self._mail.get())
-            for _ in range(min(self._mail.qsize(), BATCH)):
-                left -= self._noted(self._mail.get_nowait())
+            mail: Parcel | None = await self._mail.get()
+            room = BATCH
+            while mail:
+                left -= self._noted(mail)
+                room -= len(mail.events) if isinstance(mail, Posted) else 1
+                mail = self._mail.get_nowait() if room > 0 and not self._mail.empty() else None
             self._flush_soon()
         self._flush()
         for run in self._runs.values():
@@ -113,14 +116,15 @@ class Rollout:
         for sink in self._sinks:
             sink.flush()
 
-    def _noted(self, mail: Opening | Posted | Ended | asyncio.Future[None]) -> bool:
+    def _noted(self, mail: Parcel) -> bool:
         """Whether a task ended."""
         if isinstance(mail, Opening):
             self._open(mail.run)
         elif isinstance(mail, Posted):
-            run = self._runs[mail.run] = reduce_run(self._runs[mail.run], mail.host, mail.event)
-            for sink in self._sinks:
-                sink.noted(mail.host, mail.event, run)
+            for told, host in strides(self._runs[mail.run].hosts[mail.host], mail.events):
+                run = self._runs[mail.run] = self._runs[mail.run].with_host(host)
+                for sink in self._sinks:
+                    sink.noted(mail.host, told, run)
         elif isinstance(mail, asyncio.Future) and not mail.done():  # done: whoever waited was cancelled
             mail.set_result(None)
         return isinstance(mail, Ended)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from saturn_orchestrator.events import Event
@@ -14,8 +15,11 @@ class Sink(Protocol):
     def opened(self, run: RunState) -> None:
         """A run begins here, or hosts were added to it; what is known of it is in its state."""
 
-    def noted(self, host: str, event: Event, run: RunState) -> None:
-        """An event of the host was reduced; run is the state after it."""
+    def noted(self, host: str, told: Sequence[Event], run: RunState) -> None:
+        """Events of the host were reduced; run is the state after them.
+
+        More than one are output that came together, each line of which counts: see state.reduce.strides.
+        """
 
     def flush(self) -> None:
         """All that has arrived was noted; the next may take a while."""

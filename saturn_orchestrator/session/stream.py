@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost
-from saturn_orchestrator.events import Line, Malformed, Request
+from saturn_orchestrator.events import Line, Malformed, Output, Request
 from saturn_orchestrator.session.base import THIN_MAX, Channel, Sighting
 from saturn_orchestrator.session.payload import MARK, PAYLOAD_FOLLOWS, Payload, refusal
 from saturn_orchestrator.session.trip import Trip
@@ -16,6 +16,9 @@ from saturn_orchestrator.tailnet.model import Peer
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of one answer: several times what an executor sends at most. A node beyond it is not listened to any more."""
+
+TOGETHER = 256
+"""Lines that are looked at together, at most: what they say takes more memory than they do."""
 
 
 class Framer:
@@ -82,15 +85,15 @@ class Conversation:
             # Whoever fetches a file knows how long it is, and listens no longer than that.
             if heard > MAX_ANSWER and request.verb != "fetch":
                 raise SessionError(f"{self._host} sent more than {MAX_ANSWER >> 20} MiB in one answer", code="flood")
-            for whole in self._framer.feed(chunk):
-                # A shell that prints at its start need not end its line: until we began, the mark may stand inside one.
-                line = whole if self._is_started else whole[max(whole.find(MARK), 0) :]
-                if line.startswith(MARK):
-                    if self._heard(line[len(MARK) :].decode("utf-8", "replace").strip()):
+            for piece in self._pieces(self._framer.feed(chunk)):
+                if isinstance(piece, str):
+                    if self._heard(piece):
                         return
-                elif self._is_started:
+                else:
                     self._trip.reach("first event")
-                    yield _belonging(events.decode(line), self._host, request.run)
+                    for line in events.decoded(piece):
+                        for told in _belonging(line, self._host, request.run):
+                            yield told
         raise self._broken()
 
     def tell(self, request: Request) -> None:
@@ -100,6 +103,25 @@ class Conversation:
     async def close(self) -> None:
         """See Session.close."""
         await self._channel.close()
+
+    def _pieces(self, lines: Sequence[bytes]) -> Iterator[str | list[bytes]]:
+        """What the far side says about itself, and what the executor says in between: up to so many lines at once."""
+        together: list[bytes] = []
+        for whole in lines:
+            # A shell that prints at its start need not end its line: until we began, the mark may stand inside one.
+            line = whole if self._is_started else whole[max(whole.find(MARK), 0) :]
+            if line.startswith(MARK):
+                if together:
+                    yield together
+                    together = []
+                yield line[len(MARK) :].decode("utf-8", "replace").strip()
+            elif self._is_started:
+                together.append(line)
+                if len(together) == TOGETHER:
+                    yield together
+                    together = []
+        if together:
+            yield together
 
     def _supply(self, bundle: bytes) -> None:
         """Send the bundle once the executor has begun: before that the bootstrap looks for the payload in it."""
@@ -149,8 +171,12 @@ def _split(bundle: bytes, *, goes_along: bool) -> tuple[str, bytes]:
     return "", bundle
 
 
-def _belonging(line: Line, host: str, run: str) -> Line:
+def _belonging(line: Line, host: str, run: str) -> Sequence[Line]:
     """The line itself when it speaks of this host and run; no host can speak for another."""
+    if isinstance(line, Output):
+        if all(each.host == host and each.run == run for each in line.lines):
+            return (line,)
+        return [told for each in line.lines for told in _belonging(each, host, run)]
     if events.is_of_node(line) and (line.host != host or line.run != run):
-        return Malformed(f"{line.type} of {line.host}, run {line.run}", "speaks for another host or run")
-    return line
+        return (Malformed(f"{line.type} of {line.host}, run {line.run}", "speaks for another host or run"),)
+    return (line,)

@@ -7,7 +7,7 @@ never turn a result into another one, and reducing the same events twice gives t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,27 @@ _MAX_ITEMS = 1000
 def reduce_run(run: RunState, host: str, event: Event) -> RunState:
     """The run after an event of one of its hosts."""
     return run.with_host(reduce(run.hosts[host], event))
+
+
+def strides(host: HostState, told: Sequence[Event]) -> Iterator[tuple[Sequence[Event], HostState]]:
+    """The events one after another, each with the host after it; output that follows upon output is taken in one go.
+
+    Of such lines each one fits, and the state is that after the last: no other event reads what they leave.
+    """
+    output: list[events.Log | events.Progress] = []
+    for event in told:
+        last = output[-1].seq if output else host.last_seq
+        if events.is_output(event) and event.seq > last and host.status is Status.RUNNING:
+            output.append(event)
+            continue
+        if output:
+            host = reduce(host, output[-1])
+            yield output, host
+            output = []
+        host = reduce(host, event)
+        yield (event,), host
+    if output:
+        yield output, reduce(host, output[-1])
 
 
 def reduce(host: HostState, event: Event) -> HostState:

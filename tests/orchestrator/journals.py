@@ -20,6 +20,6 @@ def journalled(file: Path, run: RunState, told: list[tuple[str, events.Event]]) 
     journal.opened(run)
     for host, event in told:
         run = reduce_run(run, host, event)
-        journal.noted(host, event, run)
+        journal.noted(host, (event,), run)
     journal.closed(run)
     return run

@@ -146,7 +146,7 @@ print("open", flush=True)
 sys.stdin.readline()
 for seq in range(1, 201):
     event = node_event(events.Log, seq, text=f"line {seq}")
-    journal.noted("alpha", event, run.with_host(HostState("alpha", last_seq=seq)))
+    journal.noted("alpha", (event,), run.with_host(HostState("alpha", last_seq=seq)))
 journal.closed(run)
 """
 
@@ -214,7 +214,7 @@ def journalled_to(journal: Journal) -> None:
     journal.opened(run)
     for host, event in story("alpha"):
         run = reduce_run(run, host, event)
-        journal.noted(host, event, run)
+        journal.noted(host, (event,), run)
     journal.closed(run)
 
 
@@ -269,7 +269,7 @@ def begun(file: Path, warn=never) -> tuple[Journal, RunState]:
 def tell(journal: Journal, run: RunState, *told: events.Event) -> RunState:
     for event in told:
         run = reduce_run(run, "alpha", event)
-        journal.noted("alpha", event, run)
+        journal.noted("alpha", (event,), run)
     return run
 
 
@@ -294,7 +294,7 @@ def test_two_journals_of_one_run_hold_each_event_of_the_node_once(tmp_path):
     for event in order:
         run = tell(first, run, event)
         first.flush()
-        second.noted("alpha", event, run)
+        second.noted("alpha", (event,), run)
         second.flush()
 
     query = "SELECT seq FROM events WHERE seq > 0 ORDER BY rowid"

@@ -83,10 +83,11 @@ class FakeSink:
     def opened(self, run: object) -> None:
         self.states.append(run)
 
-    def noted(self, host: str, event: object, run: object) -> None:
-        self.noted_events.append((host, event.type))
-        self.states.append(run)
-        self.when(host, event.type).set()
+    def noted(self, host: str, told: Sequence[object], run: object) -> None:
+        for event in told:
+            self.noted_events.append((host, event.type))
+            self.states.append(run)
+            self.when(host, event.type).set()
 
     def flush(self) -> None:
         self.flushes += 1

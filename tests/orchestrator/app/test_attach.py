@@ -41,7 +41,7 @@ class Desk:
         for host in hosts:
             for event in (*(build.own_event(kind) for kind in ORDER), *told):
                 state = reduce_run(state, host, event)
-                journal.noted(host, event, state)
+                journal.noted(host, (event,), state)
         journal.closed(state)
 
     async def attach(self, door: FakeDoor, *names: str) -> Attached:

@@ -36,7 +36,7 @@ def saturn(tmp_path: Path) -> Saturn:
         journal.opened(state)
         for event in (*ORDER, *told):
             state = reduce_run(state, "alpha", event)
-            journal.noted("alpha", event, state)
+            journal.noted("alpha", (event,), state)
         journal.closed(state)
     return person
 

@@ -36,7 +36,7 @@ class Watched:
     def note(self, *told: events.Event, host: str = "chelsty") -> None:
         for event in told:
             self.run = reduce_run(self.run, host, event)
-            self.view.noted(host, event, self.run)
+            self.view.noted(host, (event,), self.run)
         self.view.flush()
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ def play(view: PlainView, *told: events.Event, host: str = "vps") -> RunState:
     view.opened(run)
     for event in told:
         run = reduce_run(run, host, event)
-        view.noted(host, event, run)
+        view.noted(host, (event,), run)
         view.flush()
     return run
 

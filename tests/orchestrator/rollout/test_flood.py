@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from support import build
@@ -91,9 +91,8 @@ async def deployed(flooding: Flooding, sink: FakeSink) -> RunState:
 class Forgetful(FakeSink):
     """Keeps the order of what matters, and no states."""
 
-    def noted(self, host: str, event: object, run: object) -> None:
-        if event.type in {"goodbye", "host_left"}:
-            self.noted_events.append((host, event.type))
+    def noted(self, host: str, told: Sequence[object], run: object) -> None:
+        self.noted_events += [(host, event.type) for event in told if event.type in {"goodbye", "host_left"}]
 
 
 EVENT = b"[STRUCT] " + events.encode(node_event(events.Log, 1, "flood", text="x" * 40)).encode() + b"\n"

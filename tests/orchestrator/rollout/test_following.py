@@ -302,8 +302,8 @@ def test_a_flood_waits_for_the_consumer():
         rollout = Rollout(FakeDoor(alpha=[node]))
 
         class Tell(FakeSink):
-            def noted(self, host: str, event: object, run: object) -> None:
-                node.ahead -= 1
+            def noted(self, host: str, told: Sequence[object], run: object) -> None:
+                node.ahead -= len(told)
 
         rollout.sink = Tell()
 
