@@ -13,6 +13,7 @@ import resource
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from saturn_orchestrator import events
@@ -72,10 +73,17 @@ async def remembered(every_s: float, seen: list[float]) -> None:
         seen.append(rss_mb())
 
 
+def drained(terminal: int) -> None:
+    """Read what is drawn, until nobody draws any more."""
+    with suppress(OSError):
+        while os.read(terminal, 65536):
+            pass
+
+
 async def main(topology: Path, journal: Path) -> None:
     known = load(topology)
     terminal, screen = pty.openpty()
-    threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(terminal, 65536), b"")], daemon=True).start()
+    threading.Thread(target=drained, args=(terminal,), daemon=True).start()
     with open(screen, "w") as stream:  # noqa: ASYNC230, PTH123 - a terminal
         view = LiveView(console(stream, environ={"TERM": "xterm"}, width=100, height=40))
         sinks = (Journal(journal, str(topology), _trace), view)

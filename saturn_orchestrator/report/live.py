@@ -110,8 +110,8 @@ class LiveView:
                 live = self._new_region()
                 live.start(refresh=True)
                 self._live = live
-            for line in lines:
-                self._console.print(line)
+            if lines:  # at once: each print draws the whole region again below itself
+                self._console.print(Group(*lines))
         except OSError:  # the terminal went away; the run does not need it
             self._console.quiet = True
 

@@ -12,7 +12,11 @@ from saturn_orchestrator.session.trip import Trip
 TAIL = 4000
 """Characters kept of what the far side says beside its output."""
 
-_HIGH_WATER = 256 * 1024
+WINDOW = 512 * 1024
+"""Bytes that a far side may send ahead. All of them may have to be kept, of each host, when they come faster than they
+are dealt with; over a line on which an answer takes 100 ms, this is still 40 Mbit/s."""
+
+_HIGH_WATER = 64 * 1024
 
 
 class SshChannel(asyncssh.SSHClientSession[bytes]):

@@ -17,7 +17,7 @@ from saturn_orchestrator.session.approval import Approvals, Turn
 from saturn_orchestrator.session.base import Sighting, Tell, patient
 from saturn_orchestrator.session.payload import bootstrap_command, payload
 from saturn_orchestrator.session.route import Route
-from saturn_orchestrator.session.ssh.channel import SshChannel
+from saturn_orchestrator.session.ssh.channel import WINDOW, SshChannel
 from saturn_orchestrator.session.ssh.client import APPROVAL_S, Client
 from saturn_orchestrator.session.ssh.failure import session_error
 from saturn_orchestrator.session.ssh.flight import Flight, Line, Passenger, connected
@@ -293,6 +293,7 @@ class Login:
             "gss_auth": False,
             "gss_kex": False,
             "x509_trusted_certs": None,
+            "window": WINDOW,
             "keepalive_interval": KEEPALIVE_S,
             "keepalive_count_max": KEEPALIVE_COUNT,
             "login_timeout": 0,  # the deadline is ours, so that an approval may take its time

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -221,9 +221,9 @@ def test_what_is_confirmed_for_a_host_that_is_away_is_noted():
         rollout = away(deferral)
         noted = rollout.sink.noted
 
-        def note(host: str, event: object, run: object) -> None:
-            told.extend([event] if isinstance(event, events.HostDeferred) else [])
-            noted(host, event, run)
+        def note(host: str, noted_now: Sequence[object], run: object) -> None:
+            told.extend(event for event in noted_now if isinstance(event, events.HostDeferred))
+            noted(host, noted_now, run)
 
         rollout.sink.noted = note
 
