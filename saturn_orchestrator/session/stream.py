@@ -17,7 +17,7 @@ from saturn_orchestrator.tailnet.model import Peer
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of one answer: several times what an executor sends at most. A node beyond it is not listened to any more."""
 
-TOGETHER = 256
+TOGETHER = 100
 """Lines that are looked at together, at most: what they say takes more memory than they do."""
 
 

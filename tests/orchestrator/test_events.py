@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.build import AT, NODE_TYPES, OWN_TYPES, RUN, instances, node_event, own_event, unknown_events
 
 from saturn_orchestrator import events
-from saturn_orchestrator.events import LogLine, Malformed, UnknownEvent
+from saturn_orchestrator.events import Line, LogLine, Malformed, Output, UnknownEvent
 
 ENVELOPE = {"seq": 3, "at": AT, "run": RUN, "host": "alpha"}
 
@@ -232,3 +232,69 @@ def test_a_line_of_output_means_the_same_by_the_short_way_and_by_the_long(kind, 
 )
 def test_a_bad_line_of_output_is_malformed(body):
     assert isinstance(events.decode(f"{events.PREFIX}{body}".encode()), events.Malformed)
+
+
+# --- lines that come together -----------------------------------------------------------------------------------------
+
+plain_text = st.text(st.characters(min_codepoint=32, max_codepoint=126)) | st.text(st.sampled_from('a"\\/{}[],: '))
+output = st.builds(
+    lambda kind, **fields: kind(**fields),
+    st.sampled_from((events.Log, events.Progress)), seq=st.integers(0, 2**54), at=plain_text, run=st.just(RUN),
+    host=st.sampled_from(("alpha", "beta")), stage=st.just("deploy"), text=plain_text | st.text(), service=plain_text,
+)  # fmt: skip
+written = (output | st.one_of(*(instances(kind) for kind in NODE_TYPES))).map(
+    lambda event: events.PREFIX.encode() + events.encode(event).encode()
+)
+damaged = st.builds(lambda said, begin, end: said[begin:end], written, st.integers(0, 20), st.integers(20, 200))
+glued = st.builds(lambda one, mark, other: one + mark + other, written, st.sampled_from((b"", b",", b"\r")), written)
+said_lines = st.one_of(written, written, written, damaged, glued, st.binary(max_size=30)).map(
+    lambda said: said.replace(b"\n", b"")
+)
+
+
+def one_by_one(lines: Sequence[bytes]) -> list[Line]:
+    told = list(events.decoded(lines))
+    assert all(len(each.lines) > 1 for each in told if isinstance(each, Output))
+    return [one for each in told for one in (each.lines if isinstance(each, Output) else (each,))]
+
+
+@given(st.lists(said_lines, max_size=8))
+def test_lines_that_come_together_mean_what_each_of_them_means(lines):
+    assert one_by_one(lines) == [events.decode(each) for each in lines]
+
+
+@given(st.lists(output, min_size=2, max_size=8))
+def test_output_is_written_down_as_it_was_sent(told):
+    for event in one_by_one([events.PREFIX.encode() + events.encode(each).encode() for each in told]):
+        assert isinstance(event, Malformed) or events.body_of(event) == events.encode(event)
+
+
+GOOD = events.encode(node_event(events.Log, 1, text="x"))
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        pytest.param([f"{GOOD},{GOOD}", GOOD], id="two in a line"),
+        pytest.param([GOOD.replace('"x"', '["x"'), GOOD.replace('"x"', '"x"]')], id="a list over two lines"),
+        pytest.param([GOOD[:-1] + ',"more":{', '},"type":"log"}', f"{GOOD},{GOOD}"], id="one over two lines"),
+        pytest.param([f"{GOOD} ", f"{GOOD}\r\r"], id="something behind"),
+    ],
+)
+def test_no_line_can_borrow_from_its_neighbour(bodies):
+    lines = [events.PREFIX.encode() + each.encode() for each in bodies]
+
+    assert one_by_one(lines) == [events.decode(each) for each in lines]
+
+
+def test_output_in_the_form_of_the_executor_is_found_at_once(monkeypatch):
+    told = [node_event(kind, seq, text='a "b" c:\\d') for kind in (events.Log, events.Progress) for seq in (1, 2)]
+    monkeypatch.setattr(events, "decode", None)
+
+    assert one_by_one([events.PREFIX.encode() + events.encode(each).encode() for each in told]) == told
+
+
+def test_a_line_that_is_too_long_is_none_of_them():
+    long = events.PREFIX.encode() + events.encode(node_event(events.Log, 1, text="x" * events.MAX_LINE)).encode()
+
+    assert [type(each) for each in one_by_one([long, long])] == [Malformed, Malformed]

@@ -29,6 +29,7 @@ from support.build import (
 from saturn_orchestrator import events
 from saturn_orchestrator.journal import Journal, Records, condition, state_folder
 from saturn_orchestrator.journal.database import opened, set_aside
+from saturn_orchestrator.journal.sink import BLOCK
 from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.state.reduce import reduce_run
 from saturn_orchestrator.state.workplace import Shelf
@@ -216,6 +217,30 @@ def journalled_to(journal: Journal) -> None:
         run = reduce_run(run, host, event)
         journal.noted(host, (event,), run)
     journal.closed(run)
+
+
+@pytest.mark.parametrize("count", [1, BLOCK - 1, BLOCK, 2 * BLOCK + 7])
+def test_output_that_came_together_lies_there_as_if_it_had_come_line_by_line(tmp_path, count):
+    run = run_state()
+    for host, event in story("alpha"):
+        if event.type == "stage_started":
+            break
+        run = reduce_run(run, host, event)
+    last = run.hosts["alpha"].last_seq
+    lines = [node_event(events.Log, seq, text=f"line {seq}") for seq in range(last + 1, last + 1 + count)]
+
+    for file, together in ((tmp_path / "one", False), (tmp_path / "all", True)):
+        journal, moved = Journal(file, "topology.yaml", sys.exit), run
+        journal.opened(moved)
+        for told in [lines] if together else [[each] for each in lines]:
+            for each in told:
+                moved = reduce_run(moved, "alpha", each)
+            journal.noted("alpha", told, moved)
+        journal.closed(moved)
+
+    stored = "SELECT rowid, * FROM events ORDER BY rowid"
+    assert rows(tmp_path / "one", stored) == rows(tmp_path / "all", stored)
+    assert rows(tmp_path / "all", "SELECT count(*) FROM events") == [count]
 
 
 def test_a_journal_that_cannot_be_made_warns_once_and_stops_nothing(tmp_path):

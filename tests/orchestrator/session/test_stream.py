@@ -16,12 +16,12 @@ from support.build import RUN, facts, node_event
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SaturnError, SessionError, SessionLost
-from saturn_orchestrator.events import Line, LogLine, Malformed, Request
+from saturn_orchestrator.events import Line, LogLine, Malformed, Output, Request
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.session import stream
 from saturn_orchestrator.session.base import THIN_MAX
 from saturn_orchestrator.session.payload import Payload
-from saturn_orchestrator.session.stream import Conversation, Framer
+from saturn_orchestrator.session.stream import TOGETHER, Conversation, Framer
 from saturn_orchestrator.session.trip import Trip
 
 SHIPPED = Payload(b"zip bytes", "digest")
@@ -251,6 +251,24 @@ def test_a_node_cannot_speak_for_another_host_or_run():
             facts(),
         ]
     ]
+
+
+def logs(*seqs: int, host: str = "alpha") -> list[events.Log]:
+    return [node_event(events.Log, seq, host, text=f"line {seq}") for seq in seqs]
+
+
+def test_output_that_comes_together_is_told_together():
+    first, *rest = logs(*range(1, TOGETHER + 4))
+    said = [b"[SATURN] have\n" + struct(first), b"".join(map(struct, rest)) + b"[SATURN] end\n" + struct(first)]
+
+    assert answer(MemoryChannel(said)) == [[first, Output(rest[:TOGETHER]), Output(rest[TOGETHER:])]]
+
+
+def test_nor_can_it_with_one_line_of_output_among_many():
+    said = b"".join(map(struct, [*logs(1, 2), *logs(3, host="beta"), *logs(4)]))
+    lie = Malformed(f"log of beta, run {RUN}", "speaks for another host or run")
+
+    assert answer(MemoryChannel([b"[SATURN] have\n" + said + b"[SATURN] end\n"])) == [[*logs(1, 2), lie, *logs(4)]]
 
 
 @pytest.mark.parametrize(

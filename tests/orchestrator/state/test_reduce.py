@@ -21,7 +21,7 @@ from support.build import (
 
 from saturn_orchestrator import events
 from saturn_orchestrator.state.model import HostError, HostState, ServiceState, Status
-from saturn_orchestrator.state.reduce import MOVES, reduce, reduce_run
+from saturn_orchestrator.state.reduce import MOVES, reduce, reduce_run, strides
 
 KEPT_OUT = {events.Heartbeat, events.WorkerVanished}
 """What a follower says for itself is no part of a run: it never reaches the table."""
@@ -411,3 +411,33 @@ def test_reducing_an_event_of_a_node_twice_is_the_same_as_once(state, event):
     once = reduce(state, event)
 
     assert replace(reduce(once, event), surplus=0) == replace(once, surplus=0)
+
+
+chatty = st.builds(
+    lambda kind, seq: node_event(kind, seq, text=f"line {seq}"),
+    st.sampled_from((events.Log, events.Progress)), st.integers(1, 9),
+)  # fmt: skip
+
+
+@given(any_state, st.lists(chatty | chatty | any_event, max_size=12))
+def test_strides_come_by_the_states_that_single_steps_come_by(state, told):
+    passed: list[object] = []
+    moved = state
+    for stride, host in strides(state, told):
+        passed += stride
+        assert host == after(state, *passed)
+        if len(stride) > 1:
+            assert all(map(events.is_output, stride))
+            assert (host.surplus, host.last_seq) == (moved.surplus, stride[-1].seq)
+        moved = host
+    assert passed == told
+
+
+def test_output_that_follows_upon_output_is_one_stride():
+    lines = [node_event(events.Log, seq, text=f"line {seq}") for seq in (1, 2, 3)]
+    finding = node_event(events.Finding, 4, stage="validate", code="x", severity="warning", message="m")
+    later = [node_event(events.Log, seq, text="y") for seq in (5, 5, 6)]
+
+    told = [[event.seq for event in stride] for stride, _ in strides(standing(), [*lines, finding, *later])]
+
+    assert told == [[1, 2, 3], [4], [5], [5], [6]]
