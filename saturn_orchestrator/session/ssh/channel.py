@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 import asyncssh
 from asyncssh.connection import SSHConnection
@@ -12,11 +13,14 @@ from saturn_orchestrator.session.trip import Trip
 TAIL = 4000
 """Characters kept of what the far side says beside its output."""
 
-WINDOW = 512 * 1024
-"""Bytes that a far side may send ahead. All of them may have to be kept, of each host, when they come faster than they
-are dealt with; over a line on which an answer takes 100 ms, this is still 40 Mbit/s."""
+WINDOW = 256 * 1024
+"""Bytes that a far side may send ahead. Twice as many may have to be kept, of each host, when more comes than is dealt
+with; over a line on which an answer takes 100 ms, this is still 20 Mbit/s."""
 
 _HIGH_WATER = 64 * 1024
+
+_PIECE = 64 * 1024
+"""Bytes that are handed on at once, about: the lines in them take more memory than they do."""
 
 
 class SshChannel(asyncssh.SSHClientSession[bytes]):
@@ -27,7 +31,7 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
         self._trip = trip
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._connection: SSHConnection | None = None
-        self._chunks: list[bytes] = []
+        self._chunks: deque[bytes] = deque()
         self._waiting = 0
         self._is_paused = False
         self._is_over = False
@@ -65,9 +69,7 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
             return
         self._chunks.append(data)
         self._waiting += len(data)
-        if self._waiting > _HIGH_WATER and self._channel and not self._is_paused:
-            self._is_paused = True
-            self._channel.pause_reading()
+        self._hold_back()
         self._arrived.set()
 
     def eof_received(self) -> bool:
@@ -93,11 +95,18 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
         while not self._chunks and not self._is_over:
             self._arrived.clear()
             await self._arrived.wait()
-        chunk, self._chunks, self._waiting = b"".join(self._chunks), [], 0
-        if self._is_paused and self._channel:
-            self._is_paused = False
+        pieces, size = [], 0
+        while self._chunks and size < _PIECE:
+            pieces.append(self._chunks.popleft())
+            size += len(pieces[-1])
+        self._waiting -= size
+        if self._is_paused and self._channel and not self._chunks:
+            # Whatever asyncssh kept comes now, all of it: with each part that it hands over it opens its window wide
+            # again, so that what it keeps would grow without end.
             self._channel.resume_reading()
-        return chunk
+            self._is_paused = False
+            self._hold_back()
+        return b"".join(pieces)
 
     @property
     def last_words(self) -> str:
@@ -109,6 +118,11 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
         if self._connection:
             self._connection.abort()
             await self._connection.wait_closed()
+
+    def _hold_back(self) -> None:
+        if self._waiting > _HIGH_WATER and self._channel and not self._is_paused:
+            self._is_paused = True
+            self._channel.pause_reading()
 
     def _end(self) -> None:
         self._is_over = True

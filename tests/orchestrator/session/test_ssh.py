@@ -498,8 +498,31 @@ def test_a_channel_holds_the_peer_back_until_it_is_read():
         for _ in range(3):
             channel.data_received(b"x" * 1024 * 1024, None)
         assert below.calls == ["pause"]
-        assert len(await channel.read()) == 3 * 1024 * 1024
+        assert [len(await channel.read()) for _ in range(3)] == [1024 * 1024] * 3
         assert below.calls == ["pause", "resume"]
+
+    asyncio.run(story())
+
+
+def test_a_channel_takes_all_that_was_kept_below_before_it_holds_the_peer_back_again():
+    """asyncssh opens its window wide with each part that it hands over; in parts, what it keeps would grow and grow."""
+
+    class Keeping(RecordingChannel):
+        def resume_reading(self) -> None:
+            super().resume_reading()
+            for _ in range(8):
+                channel.data_received(b"y" * 32 * 1024, None)
+
+    below, channel = Keeping(), SshChannel(Trip())
+
+    async def story() -> None:
+        channel.connection_made(below)
+        channel.data_received(b"x" * 1024 * 1024, None)
+        await channel.read()
+
+        assert below.calls == ["pause", "resume", "pause"]
+        assert [len(await channel.read()) for _ in range(3)] == [64 * 1024] * 3
+        assert below.calls == ["pause", "resume", "pause"]
 
     asyncio.run(story())
 
