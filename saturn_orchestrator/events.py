@@ -612,14 +612,14 @@ def _validator(name: str) -> TypeAdapter[Any]:
 
 def body_of(event: Event) -> str:
     """What `encode` makes of the event; of a line of output without looking at each of its fields."""
-    if not is_output(event):
-        return encode(event)
-    body: str = event.__dict__.get(_BODY) or (
+    known: str | None = event.__dict__.get(_BODY)
+    if known or not is_output(event):
+        return known or encode(event)
+    return (
         f'{{"seq":{event.seq},"at":{_quoted(event.at)},"run":{_quoted(event.run)},"host":{_quoted(event.host)},'
         f'"stage":{_quoted(event.stage)},"text":{_quoted(event.text)},"service":{_quoted(event.service)},'
         f'"type":"{event.type}"}}'
     )
-    return body
 
 
 _quoted = json.encoder.encode_basestring_ascii

@@ -1,6 +1,7 @@
 """SATURN's side of a stream, as a process: `listener.py TOPOLOGY JOURNAL` follows a run on every host, and tells.
 
-Session, following, reducing, journal and live view are saturn's own; only the plan and the yes are left out.
+Session, following, reducing, journal and live view are saturn's own; only the plan and the yes are left out. No host is
+given its order before all of them are connected to: what is counted is the stream, from the first line on.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ from saturn_orchestrator.topology.model import Host
 
 
 class Walk:
-    """One host, from the session to the goodbye."""
+    """One host, from the session to the goodbye. together: where all of them wait until each is connected to."""
 
-    def __init__(self, host: Host, run: str, board: Switchboard, outbox: Outbox) -> None:
-        self._host, self._run, self._board, self._outbox = host, run, board, outbox
+    def __init__(self, host: Host, run: str, board: Switchboard, outbox: Outbox, together: asyncio.Barrier) -> None:
+        self._host, self._run, self._board, self._outbox, self._together = host, run, board, outbox, together
 
     async def walk(self) -> None:
         session = await self._board(self._host, nobody)
@@ -45,6 +46,7 @@ class Walk:
             events.SessionOpened(now()), events.HostPlanned(now(), "", ""), events.HostConfirmed(now(), "bench")
         ):  # fmt: skip
             self._outbox.post(event)
+        await self._together.wait()
         request = Request(verb="run", run=self._run, node=node_order(self._host))
         following = Following(self._host, request, Link(self._board, _trace), self._outbox, session)
         try:
@@ -91,11 +93,14 @@ async def main(topology: Path, journal: Path) -> None:
         rollout.open(RunState.of(run, "", known.hosts, now()))
         seen: list[float] = []
         async with Switchboard(known.hosts) as board:
-            before, began = time.process_time(), time.monotonic()
+            together = asyncio.Barrier(len(known.hosts) + 1)
             for name, host in known.hosts.items():
-                rollout.begin(name, Walk(host, run, board, rollout.outbox(run, name)))
+                rollout.begin(name, Walk(host, run, board, rollout.outbox(run, name), together))
+            finishing = asyncio.create_task(rollout.finish())
+            await together.wait()
+            before, began = time.process_time(), time.monotonic()
             watching = asyncio.create_task(remembered(0.25, seen))
-            state = (await rollout.finish())[run]
+            state = (await finishing)[run]
             cpu, wall = time.process_time() - before, time.monotonic() - began
             watching.cancel()
     heard = sum(host.last_seq for host in state.hosts.values())
