@@ -23,7 +23,7 @@ SECONDS = 30
 """How long each rate is sent: three million lines at the higher one, so that memory has time to grow."""
 
 REPEATS = {200: min(ROUNDS, 3), 2000: 1}
-"""The higher rate is more than sender, sshd and SATURN can do on two cores in those seconds; so many lines repeat it."""
+"""The higher rate is more than sender, sshd and SATURN do on two cores in that time; so many lines need no repeat."""
 
 CASES = ((200, "line"), (200, "batch"), (2000, "batch"))
 

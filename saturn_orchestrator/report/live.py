@@ -18,7 +18,7 @@ from rich.text import Text
 
 from saturn_orchestrator.events import Event, is_output
 from saturn_orchestrator.report.lines import Said, said
-from saturn_orchestrator.report.style import can_redraw, duration_text, linked, look, tally, verbatim, word_text
+from saturn_orchestrator.report.style import Lines, can_redraw, duration_text, linked, look, tally, verbatim, word_text
 from saturn_orchestrator.report.times import local_time
 from saturn_orchestrator.state.model import HostState, RunState, Status
 
@@ -130,12 +130,12 @@ class LiveView:
             vertical_overflow="crop",
         )  # fmt: skip
 
-    def _region(self) -> Group:
+    def _region(self) -> Lines:
         # Called from rich's own thread, too: it reads values that are replaced whole, never changed.
         hosts = [(run, host) for run in tuple(self._runs.values()) for host in run.hosts.values()]
         clocks = [self._stopwatches[run.run, host.host].reading for run, host in hosts]
         rows = [HostRow(host, *clock) for (_, host), clock in zip(hosts, clocks, strict=True)]
-        return Group(*region(rows, self._console.width, self._console.height - 1))
+        return Lines(region(rows, self._console.width, self._console.height - 1))
 
 
 @dataclass(frozen=True)
