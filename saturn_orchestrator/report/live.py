@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import lru_cache
 
 from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
-from rich.text import Text
+from rich.text import Span, Text
 
-from saturn_orchestrator.events import Event, is_output
+from saturn_orchestrator.events import Event, is_output, neutral
 from saturn_orchestrator.report.lines import Said, said
 from saturn_orchestrator.report.style import Lines, can_redraw, duration_text, linked, look, tally, verbatim, word_text
 from saturn_orchestrator.report.times import local_time
@@ -244,20 +245,25 @@ def _rank(host: HostState) -> int:
     return 3 if status in _CLOCKLESS else 2
 
 
-def _cells(row: HostRow) -> list[Text]:
+_Cell = tuple[str, str]
+"""A text and its style."""
+
+
+def _cells(row: HostRow) -> list[_Cell]:
     host = row.host
+    status = word_text(host.status)
     return [
-        verbatim(host.host, "bold"),
-        word_text(host.status),
-        verbatim(host.stage or "-"),
-        verbatim(host.service or "-"),
-        verbatim(duration_text(row.seconds)),
+        (host.host, "bold"),
+        (status.plain, str(status.style)),
+        (host.stage or "-", ""),
+        (host.service or "-", ""),
+        (duration_text(row.seconds), ""),
     ]
 
 
-def _widths(rows: Sequence[Sequence[Text]], width: int) -> list[int]:
+def _widths(rows: Sequence[Sequence[_Cell]], width: int) -> list[int]:
     """The width of each column, 0 for one that has no room. Names shrink first; the status always stands whole."""
-    natural = [max(cell_len(cell.plain) for cell in column) for column in zip(*rows, strict=True)]
+    natural = [max(cell_len(neutral(plain)) for plain, _ in column) for column in zip(*rows, strict=True)]
     if not natural:
         return []
     widths = list(natural)
@@ -275,11 +281,28 @@ def _total(widths: Sequence[int]) -> int:
     return sum(used) + len(_GAP) * (len(used) - 1)
 
 
-def _row(cells: Sequence[Text], text: str, widths: Sequence[int], width: int) -> Text:
-    columns = [_cut(cell, size, pad=True) for cell, size in zip(cells, widths, strict=True) if size]
+def _row(cells: Sequence[_Cell], text: str, widths: Sequence[int], width: int) -> Text:
+    pieces = [(_fitted(plain, size), style) for (plain, style), size in zip(cells, widths, strict=True) if size]
     if text and width - _total(widths) - len(_GAP) >= _MIN_TEXT:
-        columns.append(verbatim(text, "dim"))
-    return _cut(Text(_GAP).join(columns), width)
+        pieces.append((neutral(text), "dim"))
+    return _cut(_joined(pieces), width)
+
+
+@lru_cache(maxsize=2048)
+def _fitted(plain: str, width: int) -> str:
+    """A cell in its width. Most of them stay as they are from one drawing to the next."""
+    return _cut(verbatim(plain), width, pad=True).plain
+
+
+def _joined(pieces: Sequence[_Cell]) -> Text:
+    """The pieces side by side: what rich's own `join` gives, of which each drawing of many rows would take its time."""
+    spans: list[Span] = []
+    at = 0
+    for plain, style in pieces:
+        if style:
+            spans.append(Span(at, at + len(plain), style))
+        at += len(plain) + len(_GAP)
+    return Text(_GAP.join(plain for plain, _ in pieces), spans=spans)
 
 
 def _cut(text: Text, width: int, *, pad: bool = False) -> Text:

@@ -16,7 +16,7 @@ from saturn_orchestrator.topology.model import Host
 BATCH = 512
 """Events noted before the other tasks have their turn, at most."""
 
-FLUSH_S = 0.1
+FLUSH_S = 0.2
 """How far apart the sinks are flushed while events keep coming: each time costs as much as several events."""
 
 
