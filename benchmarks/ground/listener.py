@@ -11,15 +11,16 @@ import json
 import os
 import pty
 import resource
+import sqlite3
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from saturn_orchestrator import events
 from saturn_orchestrator.events import Request, now
-from saturn_orchestrator.journal import Journal, Records
+from saturn_orchestrator.journal import Journal
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.report.live import LiveView
 from saturn_orchestrator.report.style import console
@@ -104,7 +105,8 @@ async def main(topology: Path, journal: Path) -> None:
             cpu, wall = time.process_time() - before, time.monotonic() - began
             watching.cancel()
     heard = sum(host.last_seq for host in state.hosts.values())
-    written = sum(hasattr(event, "seq") for _, event in Records(journal, _trace).events_of(run))
+    with closing(sqlite3.connect(journal)) as database:
+        (written,) = database.execute("SELECT count(*) FROM events WHERE run = ? AND seq > 0", (run,)).fetchone()
     succeeded = sum(host.status.is_success for host in state.hosts.values())
     early, middle, late = seen[len(seen) // 5], seen[len(seen) // 2], seen[-1]
     print(json.dumps({
