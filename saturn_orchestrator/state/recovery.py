@@ -106,7 +106,7 @@ def telling_run(records: Sequence[RunRecord], host: str, spoke: str) -> str:
 
 def condensed(told: Sequence[Event]) -> Iterator[Event]:
     """The events, of each long stretch of output only the end; the last that is left out says how many are."""
-    for is_chatter, stretch in groupby(told, lambda event: isinstance(event, events.Log | events.Progress)):
+    for is_chatter, stretch in groupby(told, events.is_output):
         found = list(stretch)
         left_out = len(found) - CHATTER_KEPT
         if is_chatter and left_out > 0:
