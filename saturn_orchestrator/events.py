@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import cache
 from math import isfinite
@@ -72,6 +72,8 @@ from saturn_node.wire import (
     WorkerVanished,
     encode,
 )
+
+from saturn_orchestrator.records import dataclass
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

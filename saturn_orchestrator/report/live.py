@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import tzinfo
 
 from rich.cells import cell_len
@@ -17,6 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from saturn_orchestrator.events import Event
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.lines import Said, is_chatter, said
 from saturn_orchestrator.report.style import can_redraw, duration_text, linked, look, tally, verbatim, word_text
 from saturn_orchestrator.report.times import local_time

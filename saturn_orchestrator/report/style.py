@@ -12,7 +12,6 @@ import os
 import select
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import IO, Any
 
 from rich.cells import cell_len
@@ -21,6 +20,7 @@ from rich.style import Style
 from rich.text import Text
 
 from saturn_orchestrator.events import neutral
+from saturn_orchestrator.records import dataclass
 
 # --- where text goes -------------------------------------------------------------------------------------------------
 

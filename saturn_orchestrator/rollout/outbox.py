@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from saturn_orchestrator.events import Event
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.state.model import RunState
 
 UNNOTED = 128

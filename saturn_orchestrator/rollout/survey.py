@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost, Unreachable
 from saturn_orchestrator.events import Facts, Line, Plan, Request
 from saturn_orchestrator.plan.order import node_order
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.session.base import OpenSession, Session, Tell, nobody, patient
 from saturn_orchestrator.topology.model import Host
 

@@ -15,12 +15,12 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path as File
 from typing import Protocol
 from urllib.parse import urlencode
 
 from saturn_orchestrator.events import neutral
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.tailnet.document import path_of_ping, tailnet_of
 from saturn_orchestrator.tailnet.model import Path, Tailnet
 from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, NOT_RUNNING, UNREADABLE, Trouble
