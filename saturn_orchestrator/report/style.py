@@ -10,7 +10,6 @@ import io
 import math
 import os
 import select
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
@@ -88,6 +87,8 @@ def console(
 ) -> Screen:
     """A console on the stream: stdout for results, stderr for progress and questions. NO_COLOR and TERM are obeyed."""
     if environ.get("TERM") == "dumb":  # rich takes every dumb terminal for one of 80 columns
+        import shutil
+
         size = shutil.get_terminal_size()
         width, height = width or size.columns, height or size.lines
     return Screen(

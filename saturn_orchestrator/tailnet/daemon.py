@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import sys
@@ -76,6 +75,8 @@ class LocalDaemon:
     @classmethod
     def found(cls, environ: Mapping[str, str] = os.environ) -> LocalDaemon:
         """As it is installed here."""
+        import shutil  # takes long to load, and most commands ask no tailnet
+
         named = environ.get(SOCKET_VARIABLE, "")
         sockets = [each for each in _SOCKETS if _is_socket(each)]
         mac = _MAC_PROGRAM if sys.platform == "darwin" and File(_MAC_PROGRAM).exists() else ""
