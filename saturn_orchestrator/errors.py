@@ -25,8 +25,9 @@ topology/load.py, git's in repository/. cli/main.py is the only place that catch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
+
+from saturn_orchestrator.records import dataclass
 
 
 @dataclass(frozen=True)

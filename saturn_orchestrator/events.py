@@ -10,7 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import UTC, datetime
 from functools import cache
 from itertools import groupby
@@ -74,6 +74,8 @@ from saturn_node.wire import (
     WorkerVanished,
     encode,
 )
+
+from saturn_orchestrator.records import dataclass
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from saturn_orchestrator.errors import UsageError
@@ -71,6 +70,8 @@ def unwritable(file: Path, why: OSError | str) -> UsageError:
 
 def put(target: Path, data: bytes, mode: int = PRIVATE) -> None:
     """Put data in the target's place in one step, or leave what is there. Raises OSError."""
+    import tempfile  # only who writes needs it, and it takes long to load
+
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "wb") as beside:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import yaml
 from saturn_orchestrator.errors import InventoryError, InventoryFinding
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.policy import Definition, Violation, violations
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.topology.document import Document, dotted, read
 from saturn_orchestrator.topology.load import compose_file, shown
 from saturn_orchestrator.topology.model import Topology

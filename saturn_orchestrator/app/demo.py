@@ -11,7 +11,6 @@ import site
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -20,6 +19,7 @@ from saturn_orchestrator.app.demo_docker import IMAGE, DemoDocker, chosen_docker
 from saturn_orchestrator.app.demo_homelab import BROKER, COMPOSE, MISSPELT, DemoHomelab, Sample, prefixed
 from saturn_orchestrator.app.demo_node import USER, DemoNode
 from saturn_orchestrator.errors import DemoFailed
+from saturn_orchestrator.records import dataclass
 
 HEAD_LINES, HEAD_COLUMNS = 27, 76
 """How much of a diagnostics file is shown."""

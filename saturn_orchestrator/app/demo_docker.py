@@ -9,10 +9,10 @@ import asyncio
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from saturn_orchestrator.app import simulated_docker
+from saturn_orchestrator.records import dataclass
 
 PREFIX = "demo-"
 IMAGE = "busybox:1.36"

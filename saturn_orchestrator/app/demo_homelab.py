@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import yaml
 from saturn_orchestrator.app.demo_docker import IMAGE, PREFIX, DemoDocker
 from saturn_orchestrator.app.demo_node import USER, DemoNode
 from saturn_orchestrator.errors import UsageError
+from saturn_orchestrator.records import dataclass
 
 BROKER = "mqtt://mosquitto:1883"
 MISSPELT = "mqtt://mosqitto:1883"

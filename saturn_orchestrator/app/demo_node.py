@@ -12,10 +12,10 @@ import site
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from saturn_orchestrator.app.demo_docker import DemoDocker, simulated_command
+from saturn_orchestrator.records import dataclass
 
 USER = "homelab"
 

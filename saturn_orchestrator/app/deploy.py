@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from saturn_orchestrator.app.consent import Ask, Consent, Show, ShowDiff
@@ -17,6 +17,7 @@ from saturn_orchestrator.errors import Interrupted
 from saturn_orchestrator.events import now
 from saturn_orchestrator.plan.batches import allowance, batches, saturn_last
 from saturn_orchestrator.plan.model import HostPlan
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.rollout.following import LINK_PATIENCE_S, Link
 from saturn_orchestrator.rollout.gate import Gate
 from saturn_orchestrator.rollout.host_run import Deferral, Proposal, Ways

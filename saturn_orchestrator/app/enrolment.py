@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from saturn_orchestrator import files
 from saturn_orchestrator.errors import UsageError
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.topology.addition import with_host
 from saturn_orchestrator.topology.document import parsed
 from saturn_orchestrator.topology.load import load, shown

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +20,7 @@ from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLos
 from saturn_orchestrator.events import ArchiveFact, BackupPart, Request, SnapshotFact
 from saturn_orchestrator.plan.backups import MANIFEST, chosen, complaint
 from saturn_orchestrator.plan.order import node_order
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.rollout.backups import answered, gather_backups
 from saturn_orchestrator.rollout.survey import connect, new_run_id
 from saturn_orchestrator.session.base import OpenSession, Session

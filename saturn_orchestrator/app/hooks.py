@@ -10,7 +10,6 @@ import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from saturn_orchestrator import __version__
@@ -19,6 +18,7 @@ from saturn_orchestrator.app.program import run_program
 from saturn_orchestrator.errors import HookFailed, InventoryFinding
 from saturn_orchestrator.events import neutral
 from saturn_orchestrator.plan.model import HostPlan
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.documents import Document, dump, order_document
 from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.state.outcome import Outcome

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from saturn_orchestrator.app import sample
 from saturn_orchestrator.errors import UsageError
+from saturn_orchestrator.records import dataclass
 
 REFERENCE = ("topology.example.yaml", "templates/how_to_add_new_node.yaml")
 """Files of the sample inventory that a person reads rather than edits; they come along as they are."""

@@ -8,9 +8,10 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from saturn_orchestrator.records import dataclass
 
 MAX_BYTES = 64 * 1024
 """What is kept of each of the two streams; the rest is read and thrown away."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from saturn_orchestrator.app.conventions import convention_findings
 from saturn_orchestrator.app.hooks import hook_findings
 from saturn_orchestrator.app.notices import target_findings
 from saturn_orchestrator.errors import InventoryError, InventoryFinding
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.repository import leaks
 from saturn_orchestrator.topology.document import kind_of, read
 from saturn_orchestrator.topology.load import compose_file, load, shown

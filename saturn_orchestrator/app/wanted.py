@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from saturn_orchestrator.plan.model import HostPlan, Step, Wanted
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.repository import Commit, Distance, Repository
 from saturn_orchestrator.topology.model import Host, Topology
 

@@ -9,7 +9,6 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +17,7 @@ from saturn_orchestrator.app.validate import validate
 from saturn_orchestrator.errors import InventoryError, InventoryFinding, RepositoryError, SaturnError, SessionError
 from saturn_orchestrator.events import Check, now
 from saturn_orchestrator.journal import condition
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.repository import Repository
 from saturn_orchestrator.session.route import is_tailnet_wanted
 from saturn_orchestrator.state import workplace as judged

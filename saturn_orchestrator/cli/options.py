@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from saturn_orchestrator.cli import offers
+from saturn_orchestrator.records import dataclass
 
 if TYPE_CHECKING:
     from saturn_orchestrator.journal import Records

@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from saturn_orchestrator.app.attach import Attach, Attached, Watch, attach
@@ -24,6 +23,7 @@ from saturn_orchestrator.errors import HookFailed, Unreachable
 from saturn_orchestrator.events import SessionWaiting
 from saturn_orchestrator.journal import Journal, Records, journal_file
 from saturn_orchestrator.plan.model import HostPlan
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.documents import (
     Document,
     away_document,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 
 from saturn_orchestrator.errors import SessionError
 from saturn_orchestrator.events import neutral
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.topology.model import Host
 
 FOLDERS = ("bin", "config", "data", "logs", "state")

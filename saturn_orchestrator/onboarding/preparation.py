@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from saturn_orchestrator.onboarding.machine import Machine
 from saturn_orchestrator.onboarding.packages import (
@@ -16,6 +15,7 @@ from saturn_orchestrator.onboarding.packages import (
     refreshing,
     starting_docker,
 )
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.topology.model import Host
 
 PYTHON = (3, 8)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from saturn_orchestrator.events import neutral
 from saturn_orchestrator.onboarding.packages import Choice
 from saturn_orchestrator.onboarding.preparation import Step
+from saturn_orchestrator.records import dataclass
 
 EVIDENCE = 20
 """Lines of a step's output that are told when it fails."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from saturn_orchestrator.ages import age_text, seconds_between
 from saturn_orchestrator.events import Facts, ServiceFact, SnapshotFact
 from saturn_orchestrator.plan.model import Action, Change, HostPlan
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.topology.model import Backup, Host, Service
 
 MANIFEST = "manifest.json"

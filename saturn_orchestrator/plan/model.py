@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from saturn_orchestrator.errors import SessionError
 from saturn_orchestrator.events import ImageChange, Judgement
+from saturn_orchestrator.records import dataclass
 
 
 class Action(StrEnum):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from rich.text import Text
 
 from saturn_orchestrator import events
 from saturn_orchestrator.events import Event
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.style import (
     counted,
     duration_text,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import tzinfo
 from functools import lru_cache
 
@@ -18,6 +17,7 @@ from rich.live import Live
 from rich.text import Span, Text
 
 from saturn_orchestrator.events import Event, is_output, neutral
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.lines import Said, said
 from saturn_orchestrator.report.style import Lines, can_redraw, duration_text, linked, look, tally, verbatim, word_text
 from saturn_orchestrator.report.times import local_time

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.state.outcome import MEANINGS
 
 

@@ -7,11 +7,11 @@ a node says, since one such pair makes a collector refuse the whole file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from saturn_orchestrator.ages import moment
 from saturn_orchestrator.events import Facts, RunFact, ServiceFact, neutral
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.state.standing import Standing
 
 Labels = tuple[tuple[str, str], ...]

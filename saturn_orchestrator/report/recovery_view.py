@@ -6,7 +6,6 @@ Whatever came from a machine is redacted and stands in a block or a code span, s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -14,6 +13,7 @@ from rich.console import Group
 from rich.text import Text
 
 from saturn_orchestrator.events import PREFIX, STAGES, Facts, Finding, ServiceFact
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.fences import fenced, span
 from saturn_orchestrator.report.logs_view import log_lines
 from saturn_orchestrator.report.prompts import filled

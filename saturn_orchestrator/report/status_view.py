@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -12,6 +11,7 @@ from rich.text import Text
 from saturn_orchestrator import events
 from saturn_orchestrator.ages import age_text, seconds_between, span_text
 from saturn_orchestrator.events import Facts, LockFact, ServiceFact
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.folding import folded, folded_lines
 from saturn_orchestrator.report.problems import problem_block, spaced
 from saturn_orchestrator.report.style import (

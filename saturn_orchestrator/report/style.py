@@ -10,9 +10,7 @@ import io
 import math
 import os
 import select
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import IO, Any
 
 from rich.cells import cell_len
@@ -21,6 +19,7 @@ from rich.style import Style
 from rich.text import Text
 
 from saturn_orchestrator.events import neutral
+from saturn_orchestrator.records import dataclass
 
 # --- where text goes -------------------------------------------------------------------------------------------------
 
@@ -88,6 +87,8 @@ def console(
 ) -> Screen:
     """A console on the stream: stdout for results, stderr for progress and questions. NO_COLOR and TERM are obeyed."""
     if environ.get("TERM") == "dumb":  # rich takes every dumb terminal for one of 80 columns
+        import shutil
+
         size = shutil.get_terminal_size()
         width, height = width or size.columns, height or size.lines
     return Screen(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from rich.cells import cell_len
@@ -12,6 +11,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.style import verbatim
 
 _GAP = 2

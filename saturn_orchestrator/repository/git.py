@@ -7,10 +7,10 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from saturn_orchestrator.errors import RepositoryError
+from saturn_orchestrator.records import dataclass
 
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _PATIENCE_S = 60.0

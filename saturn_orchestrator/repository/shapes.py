@@ -10,7 +10,8 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from saturn_orchestrator.records import dataclass
 
 ALLOW = "saturn: allow-secret"
 """On the line of a made-up secret, in a comment or anywhere: it is meant to be there."""

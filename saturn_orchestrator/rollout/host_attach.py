@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import SaturnError, SessionError
 from saturn_orchestrator.events import Facts, Request, now
 from saturn_orchestrator.plan.order import node_order
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.rollout.following import Following, Link
 from saturn_orchestrator.rollout.outbox import Outbox
 from saturn_orchestrator.rollout.survey import connect, gather_facts

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from saturn_orchestrator.events import Event
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.state.model import RunState
 
 UNNOTED = 128

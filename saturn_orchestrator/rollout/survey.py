@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from secrets import token_hex
-from typing import NamedTuple
-
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception,
-    wait_random_exponential,
-)
+from typing import TYPE_CHECKING, NamedTuple
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost, Unreachable
 from saturn_orchestrator.events import Facts, Line, Plan, Request
 from saturn_orchestrator.plan.order import node_order
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.session.base import OpenSession, Session, Tell, nobody, patient
 from saturn_orchestrator.topology.model import Host
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 ATTEMPTS = 3
 """Tries to connect, within the host's `connect_timeout_s`; nothing else is ever retried."""
@@ -36,7 +34,7 @@ FACTS_PATIENCE_S = 90
 
 def new_run_id() -> str:
     """A run id: the moment it was made, UTC, and four random characters."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}"
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.urandom(2).hex()}"
 
 
 async def connect(
@@ -57,23 +55,41 @@ async def connect(
     """
     patience = patience_s or host.ssh.connect_timeout_s
     clock = _Clock(patience, tell)
-    tries = AsyncRetrying(
-        stop=lambda state: clock.is_over(state) or state.attempt_number == attempts,
-        wait=wait_random_exponential(multiplier=0.5, max=10),
-        retry=retry_if_exception(_is_worth_another_try),
-        reraise=True,
-    )
     try:
         async with patient(patience, clock.told, grace=GRACE) as told:
-            async for attempt in tries:
-                with attempt:
-                    told(events.SessionOpening(events.now(), attempt.retry_state.attempt_number))
-                    return await open_session(host, told)
+            told(events.SessionOpening(events.now(), 1))
+            try:
+                return await open_session(host, told)
+            except SessionError as error:
+                if not _is_worth_another_try(error):
+                    raise
+                first = error
+            return await _tried_again(host, open_session, told, first, lambda state: clock.is_over(state, attempts))
     except TimeoutError as error:
         raise Unreachable(
             f"{host.address} port {host.ssh.port} did not answer within {patience:g} s",
             hint=f"is it powered and online? try: ping {host.address}",
         ) from error
+
+
+async def _tried_again(
+    host: Host, open_session: OpenSession, told: Tell, first: SessionError, is_over: Callable[[RetryCallState], bool]
+) -> Session:
+    """A session with a host that did not answer at first."""
+    from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential  # most hosts answer at once
+
+    tries = AsyncRetrying(
+        stop=is_over,
+        wait=wait_random_exponential(multiplier=0.5, max=10),
+        retry=retry_if_exception(_is_worth_another_try),
+        reraise=True,
+    )
+    async for attempt in tries:
+        with attempt:
+            if attempt.retry_state.attempt_number == 1:
+                raise first
+            told(events.SessionOpening(events.now(), attempt.retry_state.attempt_number))
+            return await open_session(host, told)
     raise AssertionError("tenacity either returns or raises")
 
 
@@ -98,13 +114,16 @@ class _Clock:
                 self._waits_since = None
         self._tell(event)
 
-    def is_over(self, state: RetryCallState) -> bool:
-        """Whether another try would come too late."""
-        return self._loop.time() - self._began + state.upcoming_sleep >= self._patience_s
+    def is_over(self, state: RetryCallState, attempts: int | None) -> bool:
+        """Whether another try would come too late, or be one too many."""
+        is_late = self._loop.time() - self._began + state.upcoming_sleep >= self._patience_s
+        return is_late or state.attempt_number == attempts
 
 
 def _is_worth_another_try(error: BaseException) -> bool:
-    return isinstance(error, SessionError) and error.retryable
+    """Not where SATURN itself has no network: its own system says so at once, and of every host."""
+    is_offline = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENETUNREACH
+    return isinstance(error, SessionError) and error.retryable and not is_offline
 
 
 async def gather_facts(host: Host, session: Session) -> Facts:

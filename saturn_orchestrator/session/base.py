@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Protocol
 
 from saturn_orchestrator.events import Line, OwnEvent, Request, SessionWaiting
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.session.known_hosts import Key
 from saturn_orchestrator.tailnet.model import Peer
 from saturn_orchestrator.topology.model import Host

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from saturn_orchestrator import files
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.session.base import Offer
 from saturn_orchestrator.session.known_hosts import NOTHING, Key, Known
 from saturn_orchestrator.topology.model import Host

@@ -11,8 +11,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+from saturn_orchestrator.records import dataclass
 
 SSH_PORT = 22
 """The port that an entry means which names none."""

@@ -12,11 +12,11 @@ import io
 import shlex
 import zipfile
 import zlib
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from saturn_orchestrator.errors import ExecutorRefused
+from saturn_orchestrator.records import dataclass
 
 MARK = b"[SATURN] "
 """Begins every line the bootstrap and the conversation say about themselves; login noise before it is ignored."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from saturn_orchestrator.errors import OffTailnet, SessionError
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.tailnet.model import Peer, Tailnet, ip_address, is_of_a_tailnet
 from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, Trouble, usable
 from saturn_orchestrator.topology.model import Host

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from saturn_orchestrator.errors import SessionError
 from saturn_orchestrator.events import BackupVerified, SnapshotFact
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.state.outcome import EXIT_FAILED, EXIT_SUCCESS
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from saturn_orchestrator.errors import SessionError
 from saturn_orchestrator.events import Cancelling
+from saturn_orchestrator.records import dataclass
 
 
 @dataclass(frozen=True)

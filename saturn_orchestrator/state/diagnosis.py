@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from saturn_orchestrator.errors import SessionError
+from saturn_orchestrator.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from saturn_orchestrator.ages import seconds_between
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.state.model import HostState, RunState, Status
 from saturn_orchestrator.state.outcome import (
     EXIT_FAILED,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.state.model import HostState, RunState, Status
 
 EXIT_SUCCESS = 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from saturn_orchestrator.events import Facts, RunFact, ServiceFact
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.state.model import HostError, HostState, ServiceState
 from saturn_orchestrator.state.outcome import EXIT_FAILED, EXIT_SUCCESS, EXIT_UNREACHABLE
 from saturn_orchestrator.tailnet.model import Peer

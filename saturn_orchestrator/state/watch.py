@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.state.standing import Standing, Surroundings
 
 UNKNOWN = "unknown"

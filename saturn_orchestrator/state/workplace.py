@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from saturn_orchestrator.errors import InventoryFinding, SaturnError, SessionError
 from saturn_orchestrator.events import Check
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.state.checkup import gathered, words_of
 from saturn_orchestrator.tailnet.model import Tailnet
 from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, Trouble, expiry_warning, usable

@@ -9,18 +9,17 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path as File
 from typing import Protocol
 from urllib.parse import urlencode
 
 from saturn_orchestrator.events import neutral
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.tailnet.document import path_of_ping, tailnet_of
 from saturn_orchestrator.tailnet.model import Path, Tailnet
 from saturn_orchestrator.tailnet.trouble import NOT_INSTALLED, NOT_RUNNING, UNREADABLE, Trouble
@@ -76,6 +75,8 @@ class LocalDaemon:
     @classmethod
     def found(cls, environ: Mapping[str, str] = os.environ) -> LocalDaemon:
         """As it is installed here."""
+        import shutil  # takes long to load, and most commands ask no tailnet
+
         named = environ.get(SOCKET_VARIABLE, "")
         sockets = [each for each in _SOCKETS if _is_socket(each)]
         mac = _MAC_PROGRAM if sys.platform == "darwin" and File(_MAC_PROGRAM).exists() else ""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 
 from saturn_orchestrator.ages import age_text, seconds_between
+from saturn_orchestrator.records import dataclass
 
 RUNNING = "Running"
 """The one state of tailscaled in which its answers are about a tailnet it is part of."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from saturn_orchestrator.ages import seconds_between, span_text
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.tailnet.model import RUNNING, Peer, Tailnet
 
 WARN_S = 7 * 86400

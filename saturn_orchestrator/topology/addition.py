@@ -6,12 +6,12 @@ Where the text goes is read from the parser's marks, never guessed; what comes o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from saturn_orchestrator.errors import InventoryError, InventoryFinding
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.topology.document import Loader, parsed
 
 _BOM = "\ufeff"

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from pathlib import Path
 from typing import Literal
+
+from saturn_orchestrator.records import dataclass
 
 Transport = Literal["auto", "tailscale", "ssh", "local"]
 Link = Literal["stable", "intermittent", "metered"]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from saturn_orchestrator.errors import InventoryError
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.topology.document import read
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")

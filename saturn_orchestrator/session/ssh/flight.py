@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
@@ -22,6 +21,7 @@ from asyncssh.auth import ClientAuth
 from asyncssh.constants import MSG_CHANNEL_OPEN, MSG_USERAUTH_LAST, MSG_USERAUTH_REQUEST, OPEN_REQUEST_SESSION_FAILED
 from asyncssh.packet import Boolean, SSHPacket, SSHPacketLogger, String, UInt32
 
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.session.trip import Trip
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 
 import pytest
@@ -32,6 +33,18 @@ def test_connect_gives_up_after_some_attempts():
     assert [(type(event), event.attempt) for event in told] == [
         (SessionOpening, number) for number in range(1, ATTEMPTS + 1)
     ]
+
+
+def test_a_host_is_tried_once_where_saturn_itself_has_no_network():
+    async def story() -> list[OwnEvent]:
+        told: list[OwnEvent] = []
+        error = Unreachable("no network")
+        error.__cause__ = OSError(errno.ENETUNREACH, "Network is unreachable")
+        with pytest.raises(Unreachable, match="no network"):
+            await connect(build.host("alpha"), FakeDoor(alpha=[error, FakeSession()]), told.append)
+        return told
+
+    assert len(asyncio.run(story())) == 1
 
 
 def test_connect_gives_up_at_the_end_of_the_hosts_patience():
