@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-from typing import Callable, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
 
 from . import compose, git, proc, snapshot, state
 from .errors import NodeError
+from .late import Late
 from .wire import NodeOrder
 
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = Late("shutil")
+
+
 _DIRTY_MAX = 20
-_NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|no such remote ref|unadvertised object", re.IGNORECASE)
+_NO_SUCH_REF = r"(?i)couldn't find remote ref|not our ref|no such remote ref|unadvertised object"
 
 
 class Reached(NamedTuple):
@@ -293,7 +299,7 @@ def _fetch(order: NodeOrder, revision: str, supply: Supply, tell: Callable[[str]
     tell(f"asking {order.origin} for {order.branch}")
     idle_s = git.IDLE_SHORT_S if supply.bundle else git.IDLE_S
     fetched = git.transfer(git.fetch_argv(order.checkout, git.branch_refspec(order.branch)), tell, idle_s)
-    answered = fetched.ok or any(_NO_SUCH_REF.search(line) for line in fetched.tail)
+    answered = fetched.ok or any(re.search(_NO_SUCH_REF, line) for line in fetched.tail)
     if fetched.is_disk_full:
         raise proc.disk_full(fetched, order.checkout)
     if not answered and git.is_unwritable(fetched.tail):

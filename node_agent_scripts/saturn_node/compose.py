@@ -22,10 +22,8 @@ ASSUMED = "comes-with-the-run"
 
 _FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
 _PROJECT_LABEL = "com.docker.compose.project"
-_DENIED = re.compile(r"permission denied.*(?:docker|socket|daemon)|dial unix .*permission denied", re.IGNORECASE)
-_DOWN = re.compile(
-    r"cannot connect to the docker daemon|is the docker daemon running|error during connect", re.IGNORECASE
-)
+_DENIED = r"(?i)permission denied.*(?:docker|socket|daemon)|dial unix .*permission denied"
+_DOWN = r"(?i)cannot connect to the docker daemon|is the docker daemon running|error during connect"
 
 
 class Project(NamedTuple):
@@ -189,11 +187,11 @@ def failure(finished: proc.Finished, code: str, message: str, hint: str = "", se
     if finished.is_disk_full:
         return proc.disk_full(finished)
     words = "\n".join(finished.tail)
-    if _DENIED.search(words):
+    if re.search(_DENIED, words):
         user = os.environ.get("USER") or str(os.getuid())
         hint = f"sudo usermod -aG docker {user}"
         return NodeError("docker_denied", "this user may not talk to docker", hint, service, finished.tail)
-    if _DOWN.search(words):
+    if re.search(_DOWN, words):
         return NodeError("docker_down", "docker does not answer", "sudo systemctl start docker", service, finished.tail)
     return NodeError(code, message, hint, service, finished.tail)
 

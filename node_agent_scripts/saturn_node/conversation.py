@@ -5,15 +5,12 @@ Everything that changes the node beyond the executor's own folders is a worker's
 
 from __future__ import annotations
 
-import base64
 import errno
 import os
-import shutil
 import signal
 import sys
 import time
-from dataclasses import replace
-from typing import IO, Any, Callable, Mapping, NamedTuple, Tuple
+from typing import IO, TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Tuple
 
 from . import (
     acknowledgement,
@@ -32,8 +29,10 @@ from . import (
 )
 from .errors import NodeError
 from .follower import Follower, is_begun
+from .late import Late
 from .lines import LineReader
 from .log import Sink, answer_to, write_all
+from .records import replace
 from .redaction import Redactor, node_redactor
 from .state import Paths
 from .survey import Survey
@@ -56,6 +55,14 @@ from .wire import (
     Refused,
     Request,
 )
+
+if TYPE_CHECKING:
+    import base64
+    import shutil
+else:
+    base64 = Late("base64")
+    shutil = Late("shutil")
+
 
 REQUEST_MAX = 1024 * 1024
 PART = 16 * 1024

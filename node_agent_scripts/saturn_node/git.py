@@ -25,27 +25,25 @@ _TIPS_MAX = 64
 LOCAL_TIMEOUT_S = 120.0
 
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
-_REVISION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_PROGRESS = re.compile(r"\d+% \(\d+/\d+\)|^remote: (?:Enumerating|Counting|Compressing|Total)")
-_BROKEN = re.compile(
-    r"corrupt|bad object|object file .* is empty|unable to read (?:tree|sha1|commit)|inflate"
+_REVISION = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
+_PROGRESS = r"\d+% \(\d+/\d+\)|^remote: (?:Enumerating|Counting|Compressing|Total)"
+_BROKEN = (
+    r"(?i)corrupt|bad object|object file .* is empty|unable to read (?:tree|sha1|commit)|inflate"
     r"|missing (?:blob|tree|commit)"
-    r"|not a git repository|bad signature|unable to parse|reference broken|fatal: bad (?:config|tree|revision 'HEAD')",
-    re.IGNORECASE,
+    r"|not a git repository|bad signature|unable to parse|reference broken|fatal: bad (?:config|tree|revision 'HEAD')"
 )
 
-_UNWRITABLE = re.compile(
-    r"insufficient permission for adding|cannot open '?[^ ]*\.git/"
+_UNWRITABLE = (
+    r"(?i)insufficient permission for adding|cannot open '?[^ ]*\.git/"
     r"|unable to (?:create|unlink|append to|write)[^(]*\.git/"
     r"|cannot lock ref.*Permission denied|error: (?:unable to unlink|cannot stat).*Permission denied"
-    r"|could not lock config file",
-    re.IGNORECASE,
+    r"|could not lock config file"
 )
 
 
 def is_revision(text: str) -> bool:
     """Whether the text is a full commit id."""
-    return bool(_REVISION.fullmatch(text))
+    return bool(re.fullmatch(_REVISION, text))
 
 
 def argv(checkout: str, *arguments: str) -> tuple[str, ...]:
@@ -109,7 +107,7 @@ def reason(finished: proc.Finished) -> str:
 
 def is_unwritable(words: Iterable[str]) -> bool:
     """Whether git's words say that files of the checkout belong to somebody else."""
-    return any(_UNWRITABLE.search(line) for line in words)
+    return any(re.search(_UNWRITABLE, line) for line in words)
 
 
 def unwritable(checkout: str, finished: proc.Finished) -> NodeError:
@@ -122,7 +120,7 @@ def unwritable(checkout: str, finished: proc.Finished) -> NodeError:
 
 def is_broken(words: Iterable[str]) -> bool:
     """Whether git's words say that the checkout itself is damaged."""
-    return any(_BROKEN.search(line) for line in words)
+    return any(re.search(_BROKEN, line) for line in words)
 
 
 def broken(checkout: str, why: str, tail: Iterable[str] = ()) -> NodeError:
@@ -155,11 +153,11 @@ def transfer(command: tuple[str, ...], on_line: Callable[[str], None], idle_s: f
     """Clone or fetch. Its counters keep it alive but are no evidence."""
 
     def heard(line: str) -> None:
-        if not _PROGRESS.search(line):
+        if not re.search(_PROGRESS, line):
             on_line(line)
 
     finished = proc.run(command, env=_transfer_environment(command), idle_s=idle_s, on_line=heard)
-    return finished._replace(tail=tuple(line for line in finished.tail if not _PROGRESS.search(line)))
+    return finished._replace(tail=tuple(line for line in finished.tail if not re.search(_PROGRESS, line)))
 
 
 def ls_remote(origin: str, branch: str, timeout_s: float) -> proc.Finished:

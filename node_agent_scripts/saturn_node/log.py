@@ -127,7 +127,7 @@ class Sink:
             self._send(kind, facts)
 
     def _send(self, kind: Callable[..., wire.Event], facts: dict[str, object]) -> None:
-        fields: Mapping[str, Any] = getattr(kind, "__dataclass_fields__", {})
+        fields: Mapping[str, Any] = getattr(kind, "__record_fields__", {})
         if kind is wire.Goodbye and self._left_out:
             self._emit(wire.Progress(self.seq + 1, now_at(), self._run, self._host, self.stage, self._left_out_text()))
         if "stage" in fields:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from dataclasses import replace
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from . import blueprint, git, policy, registry, state, validation, wire
@@ -16,6 +15,7 @@ from .blueprint import Blueprint
 from .compose import Container, Image
 from .errors import NodeError
 from .log import cut_in_the_middle
+from .records import replace
 from .snapshot import Snapshot, snapshot
 from .state import Paths, ServiceRecord
 from .survey import Survey

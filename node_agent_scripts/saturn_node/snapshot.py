@@ -7,14 +7,20 @@ which borrows the checkout's objects, takes the bundle first.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from contextlib import contextmanager
-from typing import Any, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
 
 from . import git
 from .errors import NodeError
+from .late import Late
 from .survey import Survey
+
+if TYPE_CHECKING:
+    import shutil
+    import tempfile
+else:
+    shutil = Late("shutil")
+    tempfile = Late("tempfile")
 
 
 class Snapshot(NamedTuple):

@@ -12,8 +12,8 @@ from .state import Paths
 from .task import Task
 from .wire import Finding, NodeOrder, ServiceOrder
 
-_SERIAL_BLOCK = re.compile(r"^serial:[ \t]*(?:#.*)?\n(?:[ \t#].*\n|\n)*?[ \t]+port:[ \t]*([^\s#]+)", re.MULTILINE)
-_SERIAL_BRACES = re.compile(r"^serial:[ \t]*\{[^}\n]*\bport:[ \t]*([^\s,}]+)", re.MULTILINE)
+_SERIAL_BLOCK = r"(?m)^serial:[ \t]*(?:#.*)?\n(?:[ \t#].*\n|\n)*?[ \t]+port:[ \t]*([^\s#]+)"
+_SERIAL_BRACES = r"(?m)^serial:[ \t]*\{[^}\n]*\bport:[ \t]*([^\s,}]+)"
 
 
 def validate(task: Task) -> None:
@@ -97,7 +97,7 @@ def serial_port(configuration: str) -> str:
 
     The node has no YAML reader. Only the two plain ways to write it are known: a block, and braces on one line.
     """
-    found = _SERIAL_BLOCK.search(configuration) or _SERIAL_BRACES.search(configuration)
+    found = re.search(_SERIAL_BLOCK, configuration) or re.search(_SERIAL_BRACES, configuration)
     return found.group(1).strip("\"'") if found else ""
 
 
