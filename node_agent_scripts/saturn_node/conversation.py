@@ -219,9 +219,9 @@ def _guessed(request: Request, bundle: str, survey: Survey) -> dict[str, Any]:
 
 
 def _ordered(request: Request, foreseen: Mapping[str, Any]) -> Request:
-    """The order to run what was just planned."""
+    """The order to run what was just planned. Its plan is none that a person saw, so it is not compared once more."""
     failing = () if request.resume else tuple(each.service for each in foreseen["failing"])
-    return replace(request, verb="run", begins=False, plan=foreseen["digest"], failing=failing)
+    return replace(request, verb="run", begins=False, plan="", failing=failing)
 
 
 def _failing(survey: Survey, holder: LockFact | None) -> Tuple[Failing, ...]:

@@ -65,7 +65,7 @@ def observed(survey: Survey, executor: str, revision: str = "") -> dict[str, Any
         "problems": tuple(problems.found),
         "versions": versions,
         "has_revision": bool(has_commits and revision) and problems.instead(lambda: _has(survey, revision), False),
-        "tips": problems.instead(lambda: git.tips(order.checkout, present), _NO_TIPS) if has_commits else (),
+        "tips": problems.instead(survey.tips, _NO_TIPS) if has_commits else (),
         "deployments": tuple(_deployment(each) for each in state.deployments(paths)),
         "orphans": plan.orphans(order, containers or ()),
         "stale": state.is_stale(paths),
