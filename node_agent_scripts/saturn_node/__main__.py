@@ -18,7 +18,6 @@ import json
 import os
 import sys
 import time
-from dataclasses import replace
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Sequence
 
 from . import backup, conversation, diagnostics, facts, launch, state, wire, worker
@@ -26,6 +25,7 @@ from .archive import size_words
 from .errors import NodeError
 from .follower import Follower
 from .log import human_lines
+from .records import replace
 from .redaction import node_redactor, printable
 from .state import Paths
 from .survey import Survey

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import calendar
 import time
+from typing import TYPE_CHECKING
+
+from .late import Late
+
+if TYPE_CHECKING:
+    import calendar
+else:
+    calendar = Late("calendar")
 
 
 def seconds_since(at: str, now_s: float) -> float:

@@ -6,18 +6,24 @@ a secret.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from typing import Any, Iterator, Mapping, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple, Sequence
 
 from . import claims, exposure
+from .late import Late
 
-_BREAKS = re.compile(r"[\s,;|<>\"'()\[\]{}=]+")
-_URL = re.compile(r"^(?:[a-z]+:)?([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+if TYPE_CHECKING:
+    import ipaddress
+else:
+    ipaddress = Late("ipaddress")
+
+
+_BREAKS = r"[\s,;|<>\"'()\[\]{}=]+"
+_URL = r"(?i)^(?:[a-z]+:)?([a-z][a-z0-9+.-]*)://"
 _FILES = frozenset(("file", "sqlite", "sqlite3", "unix"))
 """Schemes of URLs that name no machine."""
-_PORT = re.compile(r":\d+$")
-_NAME = re.compile(r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$", re.IGNORECASE)
+_PORT = r":\d+$"
+_NAME = r"(?i)^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$"
 _NEAR = (
     ".local", ".lan", ".home", ".home.arpa", ".internal", ".intranet", ".localdomain", ".localhost", ".docker",
     ".fritz.box",
@@ -186,8 +192,8 @@ def machines_of(text: str) -> Iterator[tuple[str, bool]]:
 
     With each stands whether it surely is one, since it stands in a URL. Variables that were not filled in are none.
     """
-    for word in _BREAKS.split(exposure.unfilled(text)):
-        scheme = _URL.match(word)
+    for word in re.split(_BREAKS, exposure.unfilled(text)):
+        scheme = re.match(_URL, word)
         if scheme and scheme.group(1).lower() in _FILES:
             continue
         is_url = bool(scheme) or word.startswith("//")
@@ -197,8 +203,8 @@ def machines_of(text: str) -> Iterator[tuple[str, bool]]:
             machine = machine.partition(":/")[0]
             if "/" in machine:  # a path, a topic, an image: not a machine
                 continue
-        machine = machine if _is_bare_v6(machine) else _PORT.sub("", machine)
-        if machine and (_NAME.match(machine) or _is_bare_v6(machine)):
+        machine = machine if _is_bare_v6(machine) else re.sub(_PORT, "", machine)
+        if machine and (re.match(_NAME, machine) or _is_bare_v6(machine)):
             yield machine, is_url
 
 

@@ -6,6 +6,8 @@ sends, and is read only as long as it is whole: its first line is the sha256 of 
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sys
 
 
@@ -14,10 +16,21 @@ def compiled_name(short: str) -> str:
     return f"saturn-node-{short}.{sys.implementation.cache_tag}-{sys.hexversion:x}.zip"
 
 
+def quickest(program: str) -> str:
+    """The archive to load a program's modules from: the compiled one beside it when that is whole, else itself."""
+    folder, name = os.path.split(program)
+    path = os.path.join(folder, compiled_name(name[len("saturn-node-") : -len(".pyz")]))
+    try:
+        with open(path, "rb") as file:
+            digest, _, code = file.read().partition(b"\n")
+    except OSError:
+        return program
+    return path if hashlib.sha256(code).hexdigest().encode() == digest else program
+
+
 def compiled(payload: bytes) -> bytes:
     """The modules of a payload as one archive that zipimport takes, behind a line with its sha256."""
-    import hashlib  # what is needed once a version shall not cost at every start
-    import importlib.util
+    import importlib.util  # what is needed once a version shall not cost at every start
     import io
     import marshal
     import zipfile

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-from typing import Callable, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from . import compose, git, proc, snapshot, state
 from .errors import NodeError
+from .late import Late
 from .wire import NodeOrder
 
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = Late("shutil")
+
+
 _DIRTY_MAX = 20
-_NO_SUCH_REF = re.compile(r"couldn't find remote ref|not our ref|no such remote ref|unadvertised object", re.IGNORECASE)
+_NO_SUCH_REF = r"(?i)couldn't find remote ref|not our ref|no such remote ref|unadvertised object"
 
 
 class Reached(NamedTuple):
@@ -72,23 +78,25 @@ def _gathered(order: NodeOrder, revision: str, supply: Supply, tell: Callable[[s
         for repaired in _repair(order.checkout, order.branch):
             tell(repaired)
         was_cut = os.path.exists(_intent(order.checkout))
-        before = _head(order.checkout)
-        if before and not was_cut:
-            _require_clean(order.checkout)
-        _set_origin(order)
+        before = _stood(order.checkout, is_clean=not was_cut)
     if supply.is_fetched and git.has_commit(order.checkout, revision):
+        _set_origin(order)
         return was_cut, Reached(before, revision, "cache", message="prefetched")
     is_asked = bool(order.origin) and order.source != "saturn"
+    known = _set_origin(order)
     if is_asked and not unreachable:
-        unreachable = _fetch(order, revision, supply, tell)
-    if supply.bundle and not git.has_commit(order.checkout, revision):
+        unreachable = _fetch(order, known, supply, tell)
+    is_there = git.has_commit(order.checkout, revision)
+    if not is_there and is_asked and not unreachable and not supply.bundle:  # no branch, but perhaps the commit itself
+        git.transfer(git.fetch_argv(order.checkout, revision), known, tell)
+        is_there = git.has_commit(order.checkout, revision)
+    source = "origin" if is_asked and not unreachable else "cache"
+    if supply.bundle and not is_there:
         if unreachable:
             tell(f"{unreachable}; what SATURN sent is used")
         _unbundle(order, supply.bundle)
-        source = "saturn"
-    else:
-        source = "origin" if is_asked and not unreachable else "cache"
-    if not git.has_commit(order.checkout, revision):
+        source, is_there = "saturn", git.has_commit(order.checkout, revision)
+    if not is_there:
         raise _absent(order, revision, unreachable)
     is_stale = source == "cache" and bool(unreachable)
     return was_cut, Reached(before, revision, source, is_stale, unreachable)
@@ -115,7 +123,7 @@ def _begin(order: NodeOrder, supply: Supply, tell: Callable[[str], None]) -> str
 
 
 def _unbundle(order: NodeOrder, bundle: str) -> None:
-    finished = git.transfer(git.fetch_bundle_argv(order.checkout, bundle), lambda _: None)
+    finished = git.unbundle(order.checkout, bundle)
     if finished.is_disk_full:
         raise proc.disk_full(finished, order.checkout)
     if not finished.ok:
@@ -144,7 +152,7 @@ def _clone(order: NodeOrder, tell: Callable[[str], None], idle_s: float = git.ID
 
     def clone(temporary: str) -> None:
         tell(f"cloning {order.origin}")
-        finished = git.transfer(git.clone_argv(order.origin, temporary), tell, idle_s)
+        finished = git.transfer(git.clone_argv(order.origin, temporary), git.settings(), tell, idle_s)
         if finished.is_disk_full:
             raise proc.disk_full(finished, os.path.dirname(order.checkout))
         if not finished.ok:
@@ -251,6 +259,20 @@ def _move(order: NodeOrder, revision: str, was_cut: bool) -> None:
         os.unlink(_intent(order.checkout))
 
 
+def _stood(checkout: str, *, is_clean: bool) -> str:
+    """The commit that is checked out, "" when there is none yet. is_clean: files that a person changed are an error."""
+    if not is_clean or git.is_unused(checkout):
+        return _head(checkout)
+    standing = git.standing(checkout)
+    if not standing.head:
+        return _head(checkout)
+    if standing.complaint:
+        raise standing.complaint
+    if standing.dirty:
+        raise _dirty(checkout, standing.dirty)
+    return standing.head
+
+
 def _head(checkout: str) -> str:
     """The commit that is checked out, "" when there is none yet."""
     present = "" if git.is_unused(checkout) else git.head(checkout)
@@ -261,14 +283,11 @@ def _head(checkout: str) -> str:
     return present
 
 
-def _require_clean(checkout: str) -> None:
+def _dirty(checkout: str, dirty: Sequence[str]) -> NodeError:
     """Files that a person changed are an error, never overwritten."""
-    dirty = git.dirty_files(checkout)
-    if not dirty:
-        return
     more = f" and {len(dirty) - _DIRTY_MAX} more" if len(dirty) > _DIRTY_MAX else ""
     message = "{} has changes that git does not know: {}{}".format(checkout, ", ".join(dirty[:_DIRTY_MAX]), more)
-    raise NodeError("checkout_dirty", message, f"git -C {checkout} status", tail=dirty[:_DIRTY_MAX])
+    return NodeError("checkout_dirty", message, f"git -C {checkout} status", tail=tuple(dirty[:_DIRTY_MAX]))
 
 
 def _in_the_way(checkout: str, error: NodeError) -> NodeError:
@@ -280,20 +299,20 @@ def _in_the_way(checkout: str, error: NodeError) -> NodeError:
     return NodeError("checkout_dirty", message, f"git -C {checkout} status", tail=files)
 
 
-def _set_origin(order: NodeOrder) -> None:
-    if not order.origin:
-        return
-    known = git.ask(order.checkout, "config", "--get", "remote.origin.url")
-    if known.stdout.strip() != order.origin:
+def _set_origin(order: NodeOrder) -> Mapping[str, str]:
+    """Let the checkout know where its origin is; what is configured there, see git.settings."""
+    known = git.settings(order.checkout)
+    if order.origin and known.get("remote.origin.url") != order.origin:
         git.tell(order.checkout, "config", "remote.origin.url", order.origin)
+    return known
 
 
-def _fetch(order: NodeOrder, revision: str, supply: Supply, tell: Callable[[str], None]) -> str:
-    """Ask origin for the branch, and for the commit itself if it is elsewhere. Returns why origin did not answer."""
+def _fetch(order: NodeOrder, known: Mapping[str, str], supply: Supply, tell: Callable[[str], None]) -> str:
+    """Ask origin for the branch. Returns why origin did not answer."""
     tell(f"asking {order.origin} for {order.branch}")
     idle_s = git.IDLE_SHORT_S if supply.bundle else git.IDLE_S
-    fetched = git.transfer(git.fetch_argv(order.checkout, git.branch_refspec(order.branch)), tell, idle_s)
-    answered = fetched.ok or any(_NO_SUCH_REF.search(line) for line in fetched.tail)
+    fetched = git.transfer(git.fetch_argv(order.checkout, git.branch_refspec(order.branch)), known, tell, idle_s)
+    answered = fetched.ok or any(re.search(_NO_SUCH_REF, line) for line in fetched.tail)
     if fetched.is_disk_full:
         raise proc.disk_full(fetched, order.checkout)
     if not answered and git.is_unwritable(fetched.tail):
@@ -302,8 +321,6 @@ def _fetch(order: NodeOrder, revision: str, supply: Supply, tell: Callable[[str]
         raise git.broken(order.checkout, fetched.last_line, fetched.tail)
     if not answered:
         return _unreachable(order, fetched, idle_s).message
-    if not supply.bundle and not git.has_commit(order.checkout, revision):
-        git.transfer(git.fetch_argv(order.checkout, revision), tell)
     return ""
 
 

@@ -12,7 +12,7 @@ from typing import Any, Iterator, Mapping, Sequence
 _MAJORS = {"166": "/dev/ttyACM0", "188": "/dev/ttyUSB0"}
 """Character devices by their number (Documentation/admin-guide/devices.txt of Linux)."""
 
-_ID = re.compile(r"[0-9]{1,10}")
+_ID = r"[0-9]{1,10}"
 _ID_MAX = 2**32 - 2
 """The last one means nobody to the kernel."""
 
@@ -83,7 +83,7 @@ def numeric_user(service: Mapping[str, Any]) -> tuple[int, int] | None:
     """User and group id of a compose service's `user`, None unless they are numbers; the group is the user's then."""
     value = service.get("user")
     user, _, group = ("" if value is None else str(value)).partition(":")
-    if not _ID.fullmatch(user) or not _ID.fullmatch(group or user):
+    if not re.fullmatch(_ID, user) or not re.fullmatch(_ID, group or user):
         return None
     found = int(user), int(group or user)
     return found if max(found) <= _ID_MAX else None

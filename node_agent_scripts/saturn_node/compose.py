@@ -8,24 +8,26 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
+from functools import partial
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence, Tuple
 
 from . import claims, proc
-from .errors import NodeError
+from .errors import Cancelled, NodeError
 from .state import Paths
 from .wire import NodeOrder, ServiceOrder
 
 ASK_TIMEOUT_S = 60.0
 QUICK_TIMEOUT_S = 10.0
 PULL_IDLE_S = 600.0
+RESOLVING = 4
+"""How many configs are resolved at once: a Pi has four cores."""
 ASSUMED = "comes-with-the-run"
 
 _FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
 _PROJECT_LABEL = "com.docker.compose.project"
-_DENIED = re.compile(r"permission denied.*(?:docker|socket|daemon)|dial unix .*permission denied", re.IGNORECASE)
-_DOWN = re.compile(
-    r"cannot connect to the docker daemon|is the docker daemon running|error during connect", re.IGNORECASE
-)
+_DENIED = r"(?i)permission denied.*(?:docker|socket|daemon)|dial unix .*permission denied"
+_DOWN = r"(?i)cannot connect to the docker daemon|is the docker daemon running|error during connect"
 
 
 class Project(NamedTuple):
@@ -120,7 +122,7 @@ def parsed_version(text: str) -> tuple[int, ...]:
 
 def parsed_containers(text: str) -> tuple[Container, ...]:
     """The containers in the answer of `inspect`; those of `compose run` are nobody's service and left out."""
-    containers = (_container(each) for each in json.loads(text or "[]") if not _is_one_off(each))
+    containers = {_container(each) for each in json.loads(text or "[]") if not _is_one_off(each)}
     return tuple(sorted(containers, key=lambda each: (each.project, each.service, each.name)))
 
 
@@ -189,18 +191,18 @@ def failure(finished: proc.Finished, code: str, message: str, hint: str = "", se
     if finished.is_disk_full:
         return proc.disk_full(finished)
     words = "\n".join(finished.tail)
-    if _DENIED.search(words):
+    if re.search(_DENIED, words):
         user = os.environ.get("USER") or str(os.getuid())
         hint = f"sudo usermod -aG docker {user}"
         return NodeError("docker_denied", "this user may not talk to docker", hint, service, finished.tail)
-    if _DOWN.search(words):
+    if re.search(_DOWN, words):
         return NodeError("docker_down", "docker does not answer", "sudo systemctl start docker", service, finished.tail)
     return NodeError(code, message, hint, service, finished.tail)
 
 
 def require(order: NodeOrder) -> dict[str, str]:
     """The versions of the engine and of compose. Fails with no_docker, docker_down, docker_denied or no_compose."""
-    return {"docker": engine_version(order), "compose": compose_version(order)}
+    return {"docker": engine_version(order), "compose": compose_version(order.compose)}
 
 
 def engine_version(order: NodeOrder) -> str:
@@ -219,15 +221,15 @@ def data_root(order: NodeOrder) -> str:
     return place if asked.ok and place.startswith("/") else ""
 
 
-def compose_version(order: NodeOrder) -> str:
+def compose_version(command: Sequence[str]) -> str:
     """The version of compose, 2 or newer; the engine is not asked. Fails with no_docker or no_compose."""
-    compose = proc.run((*order.compose, "version", "--short"), timeout_s=ASK_TIMEOUT_S)
+    compose = proc.run((*command, "version", "--short"), timeout_s=ASK_TIMEOUT_S)
     hint = "install the Compose v2 plugin: https://docs.docker.com/compose/install/linux/"
     if not compose.ok:
-        message = "`{}` is not there: {}".format(" ".join(order.compose), compose.last_line)
+        message = "`{}` is not there: {}".format(" ".join(command), compose.last_line)
         raise NodeError("no_compose", message, hint, tail=compose.tail)
     if parsed_version(compose.stdout) < (2,):
-        message = "`{}` is version {}, version 2 is needed".format(" ".join(order.compose), compose.stdout.strip())
+        message = "`{}` is version {}, version 2 is needed".format(" ".join(command), compose.stdout.strip())
         raise NodeError("no_compose", message, hint)
     return compose.stdout.strip()
 
@@ -239,15 +241,34 @@ def containers(order: NodeOrder, project: str = "") -> tuple[Container, ...]:
     listed = proc.run((*docker, "ps", "--all", "--quiet", "--no-trunc", "--filter", label), timeout_s=ASK_TIMEOUT_S)
     if not listed.ok:
         raise failure(listed, "docker_down", f"containers cannot be listed: {listed.last_line}", "docker info")
-    ids = listed.stdout.split()
-    if not ids:
+    return inspected(order, listed.stdout.split())
+
+
+def inspected(order: NodeOrder, wanted: Sequence[str]) -> tuple[Container, ...]:
+    """The containers of these ids and names that are there."""
+    if not wanted:
         return ()
-    inspected = proc.run((*docker, "inspect", "--type", "container", *ids), timeout_s=ASK_TIMEOUT_S)
-    try:  # one that vanished meanwhile makes the status 1, the others are still told
-        return parsed_containers(inspected.stdout)
+    asked = proc.run((*docker_of(order.compose), "inspect", "--type", "container", *wanted), timeout_s=ASK_TIMEOUT_S)
+    try:  # one that is not there makes the status 1, the others are still told
+        return parsed_containers(asked.stdout)
     except ValueError as error:
-        message = f"containers cannot be inspected: {inspected.last_line}"
-        raise failure(inspected, "docker_down", message, "docker info") from error
+        message = f"containers cannot be inspected: {asked.last_line}"
+        raise failure(asked, "docker_down", message, "docker info") from error
+
+
+def names(project: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """What compose calls the containers of a project, unless a person or an older compose called them otherwise."""
+    return tuple(
+        str(each.get("container_name") or f"{project}-{service}-{number}")
+        for service, each in active_services(config).items()
+        for number in range(1, scale(each) + 1)
+    )
+
+
+def is_complete(config: Mapping[str, Any], found: Iterable[Container]) -> bool:
+    """Whether every service of a project has as many containers as it should."""
+    counted = Counter(each.service for each in found)
+    return all(counted[name] == scale(each) for name, each in active_services(config).items())
 
 
 _Stamp = Tuple[str, int, int]
@@ -258,6 +279,20 @@ _known: dict[tuple[tuple[str, ...], tuple[str, ...], tuple[_Stamp, ...]], dict[s
 def forget_resolved() -> None:
     """The checkout moved: files that a compose file includes may be others now."""
     _known.clear()
+
+
+def resolve(projects: Iterable[Project]) -> None:
+    """Have the configs of the projects resolved, several at once. What compose refuses is told by `resolved`."""
+    proc.together([partial(_is_resolved, each) for each in projects if each.files], RESOLVING)
+
+
+def _is_resolved(project: Project) -> bool:
+    try:
+        return bool(resolved(project))
+    except Cancelled:
+        raise
+    except NodeError:
+        return False
 
 
 def resolved(project: Project) -> dict[str, Any]:
@@ -290,6 +325,7 @@ def _resolved(project: Project) -> dict[str, Any]:
     except ValueError as error:
         message = "compose does not answer in JSON: it is too old"
         raise NodeError("no_compose", message, "docker compose version", project.name) from error
+    compose_version(project.command)  # without one of version 2 its words would say nothing of the files
     message = f"compose refuses its files: {finished.last_line}"
     raise failure(finished, "compose_invalid", message, service=project.name)
 

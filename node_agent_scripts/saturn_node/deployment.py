@@ -121,6 +121,7 @@ def report(task: Task, error: NodeError, service: str) -> None:
 
 def fetch(task: Task, look: Look, services: Sequence[ServiceOrder], *, builds: bool = True) -> None:
     """Bring every image of the services to the node. builds: make those that are built here, too."""
+    compose.resolve(compose.project_of(task.order, each, task.paths) for each in services)
     wanted = [_wanted(task, look, each) for each in services]
     look.survey.images(name for each in wanted for name in each.names)
     pulls: list[Callable[[], None]] = []
@@ -316,19 +317,25 @@ def up(task: Task, look: Look, service: ServiceOrder) -> tuple[Container, ...]:
     before = look.survey.containers(service.name)
     limit_s = task.order.up_timeout_s
     log = task.logger(service.name)
-    look.survey.forget_containers()
+    look.survey.forget_containers(service.name)
     _check_up(task, service, compose.up(project, task.order.pull, limit_s, log))
     wanted = _wanted(task, look, service)
-    after = look.survey.containers(service.name)
+    after = _seen(look, wanted, before)
     _check_images(task, service, wanted.images)
     unseen = _unseen(task, service.name, wanted.blueprints, before, after)
     if unseen:
         task.say("replacing {}: a file that it mounts changed".format(", ".join(unseen)), service.name)
-        look.survey.forget_containers()
+        look.survey.forget_containers(service.name)
         _check_up(task, service, compose.renew(project, unseen, limit_s, log))
-        after = look.survey.containers(service.name)
+        after = _seen(look, wanted, after)
     state.write_record(task.paths, service.name, _record(task, look, service, wanted, after))
     return after
+
+
+def _seen(look: Look, wanted: Wanted, before: Sequence[Container]) -> tuple[Container, ...]:
+    """The containers of a service after something was done to it. before: those it had."""
+    look.survey.look_again({wanted.project.name: wanted.config}, before)
+    return look.survey.containers(wanted.project.name)
 
 
 def _check_images(task: Task, service: ServiceOrder, images: tuple[str, ...]) -> None:

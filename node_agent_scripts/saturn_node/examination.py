@@ -68,7 +68,7 @@ def _programs(order: NodeOrder) -> Tuple[Look, ...]:
     return (
         Look("python", lambda: Check("python", "ok", sys.version.split()[0])),
         Look("docker", lambda: disk.answers(compose.engine_version(order))),
-        Look("compose", lambda: compose_check(compose.compose_version(order))),
+        Look("compose", lambda: compose_check(compose.compose_version(order.compose))),
         Look("docker_disk", lambda: disk.check("docker_disk", machine.disk_check)),
         Look("docker_inodes", lambda: disk.check("docker_inodes", machine.inode_check)),
     )

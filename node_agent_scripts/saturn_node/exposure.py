@@ -5,9 +5,15 @@ A port is read in compose's short and long syntax (https://docs.docker.com/refer
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from typing import Any, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, NamedTuple
+
+from .late import Late
+
+if TYPE_CHECKING:
+    import ipaddress
+else:
+    ipaddress = Late("ipaddress")
 
 EVERYWHERE = "everywhere"
 LOOPBACK = "loopback"
@@ -24,12 +30,9 @@ ALLOWED: Mapping[str, frozenset[str]] = {
 }
 """For each class of exposure, where its ports may answer."""
 
-_TAILNET = (ipaddress.ip_network("100.64.0.0/10"), ipaddress.ip_network("fd7a:115c:a1e0::/48"))
-_LAN = tuple(
-    ipaddress.ip_network(each)
-    for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
-)
-_REFERENCE = re.compile(r"\$\{[^}]{0,200}\}|\$\w+")
+_TAILNET = ("100.64.0.0/10", "fd7a:115c:a1e0::/48")
+_LAN = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+_REFERENCE = r"\$\{[^}]{0,200}\}|\$\w+"
 
 
 class Port(NamedTuple):
@@ -75,7 +78,7 @@ def _plain(value: object) -> str:
 
 def unfilled(text: str) -> str:
     """The text with a bare `$` for each variable of compose in it."""
-    return _REFERENCE.sub("$", text)
+    return re.sub(_REFERENCE, "$", text)
 
 
 def _short(text: str, index: int) -> Port | None:
@@ -119,8 +122,8 @@ def network_of(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     return LAN if _is_in(address, _LAN) else WORLD
 
 
-def _is_in(address: Any, networks: Any) -> bool:
-    return any(address.version == each.version and address in each for each in networks)
+def _is_in(address: Any, networks: Iterable[str]) -> bool:
+    return any(address in ipaddress.ip_network(each) for each in networks)
 
 
 def shares_the_hosts_network(service: Mapping[str, Any]) -> bool:

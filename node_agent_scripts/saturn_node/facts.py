@@ -6,11 +6,12 @@ import json
 import os
 import shlex
 import sys
+from functools import partial
 from typing import Any, Callable, Sequence, TypeVar
 
 from . import compose, git, lock, plan, policy, proc, state, wire
 from .compose import Container
-from .errors import NodeError
+from .errors import Cancelled, NodeError
 from .redaction import read_env
 from .state import Paths
 from .survey import Survey
@@ -46,11 +47,14 @@ def observed(survey: Survey, executor: str, revision: str = "") -> dict[str, Any
     problems = _Problems()
     nothing: dict[str, str] = {}
     versions = {"python": sys.version.split()[0], "saturn": executor}
-    versions.update(problems.instead(git_version, nothing))
-    engine = problems.instead(lambda: compose.require(order), nothing)
+    git_known, engine_known, listed, stood = _answered(
+        git_version, lambda: compose.require(order), survey.containers, lambda: _checkout(survey)
+    )
+    versions.update(problems.instead(git_known, nothing))
+    engine = problems.instead(engine_known, nothing)
     versions.update(engine)
-    containers = _containers(survey, problems) if engine else None
-    present, dirty = problems.instead(lambda: _checkout(survey), _NO_CHECKOUT) if "git" in versions else _NO_CHECKOUT
+    containers = problems.instead(listed, None) if engine else None
+    present, dirty = problems.instead(stood, _NO_CHECKOUT) if "git" in versions else _NO_CHECKOUT
     has_commits = bool(present) or ("git" in versions and git.is_unused(order.checkout))
     problems.instead(lambda: check_root(order.root), None)
     return {
@@ -65,7 +69,7 @@ def observed(survey: Survey, executor: str, revision: str = "") -> dict[str, Any
         "problems": tuple(problems.found),
         "versions": versions,
         "has_revision": bool(has_commits and revision) and problems.instead(lambda: _has(survey, revision), False),
-        "tips": problems.instead(lambda: git.tips(order.checkout, present), _NO_TIPS) if has_commits else (),
+        "tips": problems.instead(survey.tips, _NO_TIPS) if has_commits else (),
         "deployments": tuple(_deployment(each) for each in state.deployments(paths)),
         "orphans": plan.orphans(order, containers or ()),
         "stale": state.is_stale(paths),
@@ -80,10 +84,24 @@ def _deployment(known: state.Deployment) -> DeploymentFact:
     return DeploymentFact(known.run, known.revision, known.at, tuple(sorted(known.images)))
 
 
-def _containers(survey: Survey, problems: _Problems) -> tuple[Container, ...] | None:
-    """Every container, or None when docker does not tell."""
-    unknown: tuple[Container, ...] | None = None
-    return problems.instead(survey.containers, unknown)
+def _answered(*questions: Callable[[], Any]) -> list[Callable[[], Any]]:
+    """The questions, all asked at once: each gives its answer now without a wait, or fails with what it failed with."""
+    return proc.together([partial(_kept, each) for each in questions], len(questions))
+
+
+def _kept(ask: Callable[[], Any]) -> Callable[[], Any]:
+    try:
+        return partial(_given, ask(), None)
+    except Cancelled:
+        raise
+    except NodeError as error:
+        return partial(_given, None, error)
+
+
+def _given(answer: Any, error: NodeError | None) -> Any:
+    if error:
+        raise error
+    return answer
 
 
 def git_version() -> dict[str, str]:

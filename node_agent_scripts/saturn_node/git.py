@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from typing import Callable, Iterable, Mapping
+from typing import Callable, Iterable, Mapping, NamedTuple
 
 from . import proc
 from .errors import NodeError
@@ -25,27 +25,25 @@ _TIPS_MAX = 64
 LOCAL_TIMEOUT_S = 120.0
 
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
-_REVISION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_PROGRESS = re.compile(r"\d+% \(\d+/\d+\)|^remote: (?:Enumerating|Counting|Compressing|Total)")
-_BROKEN = re.compile(
-    r"corrupt|bad object|object file .* is empty|unable to read (?:tree|sha1|commit)|inflate"
+_REVISION = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
+_PROGRESS = r"\d+% \(\d+/\d+\)|^remote: (?:Enumerating|Counting|Compressing|Total)"
+_BROKEN = (
+    r"(?i)corrupt|bad object|object file .* is empty|unable to read (?:tree|sha1|commit)|inflate"
     r"|missing (?:blob|tree|commit)"
-    r"|not a git repository|bad signature|unable to parse|reference broken|fatal: bad (?:config|tree|revision 'HEAD')",
-    re.IGNORECASE,
+    r"|not a git repository|bad signature|unable to parse|reference broken|fatal: bad (?:config|tree|revision 'HEAD')"
 )
 
-_UNWRITABLE = re.compile(
-    r"insufficient permission for adding|cannot open '?[^ ]*\.git/"
+_UNWRITABLE = (
+    r"(?i)insufficient permission for adding|cannot open '?[^ ]*\.git/"
     r"|unable to (?:create|unlink|append to|write)[^(]*\.git/"
     r"|cannot lock ref.*Permission denied|error: (?:unable to unlink|cannot stat).*Permission denied"
-    r"|could not lock config file",
-    re.IGNORECASE,
+    r"|could not lock config file"
 )
 
 
 def is_revision(text: str) -> bool:
     """Whether the text is a full commit id."""
-    return bool(_REVISION.fullmatch(text))
+    return bool(re.fullmatch(_REVISION, text))
 
 
 def argv(checkout: str, *arguments: str) -> tuple[str, ...]:
@@ -57,6 +55,7 @@ def argv(checkout: str, *arguments: str) -> tuple[str, ...]:
         "http.lowSpeedLimit=1000",
         "http.lowSpeedTime=30",
         "gc.auto=0",
+        "maintenance.auto=false",
     )
     return ("git", "-C", checkout, *(word for each in settings for word in ("-c", each)), *arguments)
 
@@ -81,24 +80,53 @@ _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 """What git needs to fail rather than wait for a person."""
 
 
-def _transfer_environment(command: tuple[str, ...]) -> dict[str, str]:
+_OWN_SSH = "core.sshcommand"
+"""As git tells it: in lower case."""
+
+
+def _transfer_environment(known: Mapping[str, str]) -> dict[str, str]:
     """The same, and an ssh that gives up; a node whose person configured an ssh command of its own keeps that."""
-    where = command[:3] if command[1] == "-C" else command[:1]
-    own = "GIT_SSH_COMMAND" in os.environ or proc.run((*where, "config", "--get", "core.sshCommand")).ok
+    own = "GIT_SSH_COMMAND" in os.environ or _OWN_SSH in known
     return _ENVIRONMENT if own else {**_ENVIRONMENT, "GIT_SSH_COMMAND": _SSH}
 
 
-def status_files(porcelain: str) -> tuple[str, ...]:
-    """The files named by `status --porcelain -z`."""
-    entries = porcelain.split("\0")
-    files = []
-    while entries:
-        entry = entries.pop(0)
-        if len(entry) > 3:
-            files.append(entry[3:])
-            if entry[0] in "RC":
-                entries.pop(0)  # a rename is followed by its old name
-    return tuple(files)
+def settings(checkout: str = "") -> dict[str, str]:
+    """What is configured of origin's address and of ssh, by lower-case name; "" for what holds without a checkout."""
+    where = ("-C", checkout) if checkout else ()
+    wanted = f"^(remote[.]origin[.]url|{_OWN_SSH})$"
+    asked = proc.run(("git", *where, "config", "-z", "--get-regexp", wanted), timeout_s=LOCAL_TIMEOUT_S)
+    pairs = (entry.partition("\n") for entry in asked.stdout.split("\0") if entry)
+    return {name: value for name, _, value in pairs}
+
+
+class Standing(NamedTuple):
+    """A checkout as it stands. head: the commit that is checked out, or "". dirty: tracked files that changed.
+
+    complaint: why git cannot tell what changed.
+    """
+
+    head: str
+    dirty: tuple[str, ...] = ()
+    complaint: NodeError | None = None
+
+
+def parsed_standing(porcelain: str) -> Standing:
+    """What `status --porcelain=v2 --branch -z` says; see git-status(1)."""
+    head, dirty = "", []
+    entries = iter(porcelain.split("\0"))
+    for entry in entries:
+        kind, _, rest = entry.partition(" ")
+        if rest.startswith("branch.oid "):
+            head = rest.partition(" ")[2]
+        elif kind in _FIELDS:
+            dirty.append(rest.split(" ", _FIELDS[kind])[-1])
+            if kind == "2":
+                next(entries, "")  # a rename is followed by its old name
+    return Standing(head if is_revision(head) else "", tuple(dirty))
+
+
+_FIELDS = {"1": 7, "2": 8, "u": 9}
+"""How many words stand between the kind of an entry and its path."""
 
 
 def reason(finished: proc.Finished) -> str:
@@ -109,7 +137,7 @@ def reason(finished: proc.Finished) -> str:
 
 def is_unwritable(words: Iterable[str]) -> bool:
     """Whether git's words say that files of the checkout belong to somebody else."""
-    return any(_UNWRITABLE.search(line) for line in words)
+    return any(re.search(_UNWRITABLE, line) for line in words)
 
 
 def unwritable(checkout: str, finished: proc.Finished) -> NodeError:
@@ -122,7 +150,7 @@ def unwritable(checkout: str, finished: proc.Finished) -> NodeError:
 
 def is_broken(words: Iterable[str]) -> bool:
     """Whether git's words say that the checkout itself is damaged."""
-    return any(_BROKEN.search(line) for line in words)
+    return any(re.search(_BROKEN, line) for line in words)
 
 
 def broken(checkout: str, why: str, tail: Iterable[str] = ()) -> NodeError:
@@ -151,21 +179,23 @@ def tell(checkout: str, *arguments: str) -> str:
     raise NodeError("git_failed", what, f"git -C {checkout} status", tail=finished.tail)
 
 
-def transfer(command: tuple[str, ...], on_line: Callable[[str], None], idle_s: float = IDLE_S) -> proc.Finished:
-    """Clone or fetch. Its counters keep it alive but are no evidence."""
+def transfer(
+    command: tuple[str, ...], known: Mapping[str, str], on_line: Callable[[str], None], idle_s: float = IDLE_S
+) -> proc.Finished:
+    """Clone or fetch. Its counters keep it alive but are no evidence. known: see settings."""
 
     def heard(line: str) -> None:
-        if not _PROGRESS.search(line):
+        if not re.search(_PROGRESS, line):
             on_line(line)
 
-    finished = proc.run(command, env=_transfer_environment(command), idle_s=idle_s, on_line=heard)
-    return finished._replace(tail=tuple(line for line in finished.tail if not _PROGRESS.search(line)))
+    finished = proc.run(command, env=_transfer_environment(known), idle_s=idle_s, on_line=heard)
+    return finished._replace(tail=tuple(line for line in finished.tail if not re.search(_PROGRESS, line)))
 
 
 def ls_remote(origin: str, branch: str, timeout_s: float) -> proc.Finished:
     """What origin says of the branch; nothing on stdout when it has none."""
     command = ("git", "ls-remote", "--", origin, f"refs/heads/{branch}")
-    return proc.run(command, env=_transfer_environment(command), timeout_s=timeout_s)
+    return proc.run(command, env=_transfer_environment(settings()), timeout_s=timeout_s)
 
 
 def is_checkout(path: str) -> bool:
@@ -181,6 +211,15 @@ def folder_of(repository: str) -> str:
     if not os.path.lexists(usual):
         return repository
     return tell(repository, "rev-parse", "--absolute-git-dir").strip()
+
+
+def places(checkout: str, *names: str) -> list[str]:
+    """Where git keeps what is called so in its folder: a worktree shares most of it with others."""
+    usual = os.path.join(checkout, ".git")
+    if os.path.isdir(usual):
+        return [os.path.join(usual, name) for name in names]
+    words = (word for name in names for word in ("--git-path", name))
+    return [os.path.join(checkout, line) for line in tell(checkout, "rev-parse", *words).splitlines()]
 
 
 def is_unused(checkout: str) -> bool:
@@ -207,9 +246,10 @@ def tips(checkout: str, present: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ends))[:_TIPS_MAX]
 
 
-def fetch_bundle_argv(checkout: str, bundle: str) -> tuple[str, ...]:
+def unbundle(checkout: str, bundle: str) -> proc.Finished:
     """Take the commits out of a bundle. Every object is checked on its way."""
-    return argv(checkout, "-c", "fetch.fsckObjects=true", "fetch", "--no-tags", "--force", bundle, f"+{SENT}:{SENT}")
+    what = ("fetch", "--no-tags", "--force", bundle, f"+{SENT}:{SENT}")
+    return proc.run(argv(checkout, "-c", "fetch.fsckObjects=true", *what), env=_ENVIRONMENT, idle_s=IDLE_S)
 
 
 class Tree:
@@ -243,9 +283,13 @@ class Tree:
         return {path: facts.split(" ")[2] for facts, _, path in entries}
 
 
-def dirty_files(checkout: str) -> tuple[str, ...]:
-    """Tracked files that changed. Files that git does not know are in nobody's way."""
-    return status_files(tell(checkout, "status", "--porcelain=v1", "-z", "--untracked-files=no"))
+def standing(checkout: str) -> Standing:
+    """How the checkout stands. Files that git does not know are in nobody's way."""
+    how = ("--porcelain=v2", "--branch", "--no-ahead-behind", "-z", "--untracked-files=no")
+    try:
+        return parsed_standing(tell(checkout, "status", *how))
+    except NodeError as error:
+        return Standing(head(checkout), complaint=error)
 
 
 def has_unknown_files(order: NodeOrder, service: ServiceOrder) -> bool:

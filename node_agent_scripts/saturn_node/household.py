@@ -96,14 +96,16 @@ def checkout(order: NodeOrder) -> Check:
             raise git.broken(order.checkout, "the folder is not empty and has no .git")
         return Check("checkout", "ok", "there is none yet; the first run makes it")
     git.tell(order.checkout, "rev-parse", "--git-dir")
-    revision = git.head(order.checkout)
-    if not revision:
+    standing = git.standing(order.checkout)
+    if not standing.head:
         message = f"{order.checkout} has no commit checked out; the next run repairs that"
         return Check("checkout", "warn", message, f"saturn deploy --hosts {order.host}")
     if git.is_unused(order.checkout):
         return Check("checkout", "ok", f"{order.checkout} is cloned, and nothing was checked out yet")
     git.tell(order.checkout, "rev-list", "--objects", "--max-count=1", "HEAD")  # every file of it, so that damage shows
-    return checkout_check(order, revision, git.dirty_files(order.checkout))
+    if standing.complaint:
+        raise standing.complaint
+    return checkout_check(order, standing.head, standing.dirty)
 
 
 def checkout_check(order: NodeOrder, revision: str, dirty: Sequence[str]) -> Check:

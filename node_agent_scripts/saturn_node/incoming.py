@@ -6,7 +6,6 @@ bound to the `.env` that its plan saw, and two runs never mix theirs.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 from typing import Dict, Mapping
@@ -14,7 +13,7 @@ from typing import Dict, Mapping
 from . import dotenv, state
 from .errors import NodeError
 from .lines import LineReader
-from .redaction import INCOMING, incoming_values
+from .redaction import INCOMING, incoming_values, secret_files
 from .state import Paths
 from .wire import Request
 
@@ -98,13 +97,12 @@ def forget(paths: Paths, run: str) -> None:
 
 def _waiting(paths: Paths, run: str) -> Dict[str, str]:
     """Service to the file that waits beside its `.env`."""
-    pattern = os.path.join(glob.escape(paths.config), "*", glob.escape(INCOMING + run))
-    return {os.path.basename(os.path.dirname(path)): path for path in sorted(glob.glob(pattern))}
+    return {os.path.basename(os.path.dirname(path)): path for path in secret_files(paths.config, INCOMING + run)}
 
 
 def sweep(paths: Paths) -> None:
     """Take away what waits for runs that are over, or never began."""
-    for path in glob.glob(os.path.join(glob.escape(paths.config), "*", INCOMING + "*")):
+    for path in secret_files(paths.config, INCOMING + "*"):
         run = os.path.basename(path)[len(INCOMING) :]
         if os.path.exists(paths.run(run, "result.json")) or not os.path.isdir(paths.run(run)):
             state.forget(path)

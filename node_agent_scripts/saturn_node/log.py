@@ -127,7 +127,7 @@ class Sink:
             self._send(kind, facts)
 
     def _send(self, kind: Callable[..., wire.Event], facts: dict[str, object]) -> None:
-        fields: Mapping[str, Any] = getattr(kind, "__dataclass_fields__", {})
+        fields: Mapping[str, Any] = getattr(kind, "__record_fields__", {})
         if kind is wire.Goodbye and self._left_out:
             self._emit(wire.Progress(self.seq + 1, now_at(), self._run, self._host, self.stage, self._left_out_text()))
         if "stage" in fields:
@@ -209,13 +209,17 @@ class RunLog:
         self._is_told = False
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Append one event to both files; on the disk at the edges of a stage, at the end, and see _DURABLE."""
+        """Append one event to both files; on the disk at the edges of a stage, at the end, and see _DURABLE.
+
+        The log, which says the same to a person, is there for good with the end of the run.
+        """
         line = wire.encode(dict(record))
         human = "\n".join(human_lines(record))
         self._append(self._events, (line + "\n").encode())
         self._append_log(f"{human}\n{wire.PREFIX}{line}\n")
         if str(record["type"]).startswith("stage_") or record["type"] in _DURABLE:
             os.fsync(self._events)
+        if record["type"] == wire.Goodbye.type:
             os.fsync(self._log)
 
     def check(self) -> None:

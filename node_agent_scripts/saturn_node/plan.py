@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from dataclasses import replace
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from . import blueprint, git, policy, registry, state, validation, wire
@@ -16,10 +15,11 @@ from .blueprint import Blueprint
 from .compose import Container, Image
 from .errors import NodeError
 from .log import cut_in_the_middle
+from .records import replace
 from .snapshot import Snapshot, snapshot
 from .state import Paths, ServiceRecord
 from .survey import Survey
-from .wire import ImageChange, Judgement, NodeOrder, Request, ServiceChange, ServiceOrder
+from .wire import ImageChange, Judgement, NodeOrder, Request, ServiceChange
 
 _REASONS = 6
 _LIST = 12
@@ -100,7 +100,9 @@ def made(request: Request, bundle: str, survey: Survey) -> dict[str, Any]:
     with snapshot(survey, request.revision, bundle) as files:
         if files is None:
             return {**fields, "is_foreseen": False}
-        wanted = _with_images(request, {each.name: desired(request, each, files) for each in order.services}, survey)
+        ahead = validation.definitions_of(replace(order, checkout=files.folder), order.services)
+        wanted = {each.service.name: desired(request, each, files) for each in ahead}
+        wanted = _with_images(request, wanted, survey)
     sizes = registry.sizes(order, {image for each in wanted.values() for image in each.absent})
     changes = [
         service_change(
@@ -170,11 +172,13 @@ def bounded(changes: Sequence[ServiceChange]) -> tuple[ServiceChange, ...]:
     return tuple(replace(each, reasons=each.reasons[:1], images=(), ports=each.ports[:2]) for each in changes)
 
 
-def desired(request: Request, service: ServiceOrder, files: Snapshot) -> Desired:
-    """The service as the files of the revision, and what lies on this node alone, want it; its images are not asked."""
-    order = request.node
-    place = replace(order, checkout=files.folder)
-    definition = _at_home(validation.definition(place, service), files, order.checkout)
+def desired(request: Request, ahead: policy.Definition, files: Snapshot) -> Desired:
+    """The service as the files of the revision, and what lies on this node alone, want it; its images are not asked.
+
+    ahead: its definition, as the files that were looked at have it.
+    """
+    order, service = request.node, ahead.service
+    definition = _at_home(ahead, files, order.checkout)
     if definition.config is None or policy.is_empty(definition.config):
         complaint = definition.complaint or f"there is no service in {service.folder}"
         is_sure = not (files.is_apart and git.has_unknown_files(order, service))

@@ -246,9 +246,11 @@ class _Watch:
             if quiet and self._process.poll() is not None:
                 break  # a grandchild kept the pipes open; the command itself is over
             cut = self._broken_limit()
+        nap_s = 0.0005  # who has closed its pipes is just about to end
         while not cut and self._process.poll() is None:
             check_interrupted()
-            time.sleep(0.01)
+            time.sleep(nap_s)
+            nap_s = min(2 * nap_s, 0.05)
             cut = self._broken_limit()
         if cut:
             _end_group(self._process)

@@ -5,15 +5,20 @@ Text from commands is cleaned of terminal escapes here too, before the search, s
 
 from __future__ import annotations
 
-import base64
-import glob
 import json
 import os
 import re
 import shlex
-from typing import Iterable, Iterator
+from typing import TYPE_CHECKING, Iterable, Iterator
 
 from . import dotenv
+from .late import Late
+
+if TYPE_CHECKING:
+    import base64
+else:
+    base64 = Late("base64")
+
 
 REPLACEMENT = "[redacted]"
 INCOMING = ".env.incoming-"
@@ -98,12 +103,29 @@ def node_redactor(config: str) -> Redactor:
 
 
 def _values(config: str) -> Iterator[tuple[str, str]]:
-    for path in sorted(glob.glob(os.path.join(glob.escape(config), "*", ".env"))):
+    for path in secret_files(config, ".env"):
         text = _read(path)
         yield from dotenv.parse(text).items()
         yield from as_written(text)
-    for path in sorted(glob.glob(os.path.join(glob.escape(config), "*", INCOMING + "*"))):
+    for path in secret_files(config, INCOMING + "*"):
         yield from incoming_values(_read(path))
+
+
+def secret_files(config: str, name: str) -> list[str]:
+    """The files `<config>/*/<name>`, sorted; a `*` at the end of the name stands for anything."""
+    found = []
+    for folder in _listed(config):
+        known = _listed(folder)
+        begin = os.path.join(folder, name.rstrip("*"))
+        found += [path for path in known if path == begin or (name.endswith("*") and path.startswith(begin))]
+    return found
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+    except OSError:
+        return []
 
 
 def incoming_values(text: str) -> Iterator[tuple[str, str]]:

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from . import archive, backup, exchange, proc, quiesce, state
 from .archive import size_words
 from .backup import LOCAL, REPLACED
 from .errors import NodeError
+from .late import Late
 from .state import PARTS, Paths
 from .task import Task
 from .wire import BackupOrder, BackupRestored, ServiceOrder, SnapshotFact
+
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = Late("shutil")
+
 
 _ENDING = ".restoring"
 

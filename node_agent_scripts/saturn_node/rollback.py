@@ -7,12 +7,12 @@ start, and never one that believes a service to be completed which was taken bac
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Sequence
 
 from . import checkout, compose, deployment, health, stages, state
 from .compose import Container
 from .errors import Cancelled, NodeError
+from .records import replace
 from .task import Task, Trail
 from .wire import ServiceFailed, ServiceFinished, ServiceOrder, ServiceStarted, StageFinished, StageStarted
 

@@ -7,14 +7,20 @@ which borrows the checkout's objects, takes the bundle first.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from contextlib import contextmanager
-from typing import Any, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
 
 from . import git
 from .errors import NodeError
+from .late import Late
 from .survey import Survey
+
+if TYPE_CHECKING:
+    import shutil
+    import tempfile
+else:
+    shutil = Late("shutil")
+    tempfile = Late("tempfile")
 
 
 class Snapshot(NamedTuple):
@@ -62,14 +68,19 @@ def snapshot(survey: Survey, revision: str, bundle: str) -> Iterator[Snapshot | 
 
 
 def _unbundled(survey: Survey, bundle: str, place: str) -> str:
-    """A bare repository that knows what the checkout knows, if there is one, and what is in the bundle."""
-    os.makedirs(place)
-    git.tell(place, "init", "--quiet", "--bare")
+    """A bare repository that knows what the checkout knows, if there is one, and what is in the bundle.
+
+    Made by hand, which spares a small node a program: see gitrepository-layout(5).
+    """
+    for folder in ("objects/info", "refs"):
+        os.makedirs(os.path.join(place, folder))
+    files = {"HEAD": "ref: refs/heads/none\n"}  # with these two folders all that makes a repository
     if git.is_checkout(survey.order.checkout):
-        for name, text in _borrowed(survey).items():
-            with open(os.path.join(place, name), "w", encoding="utf-8") as file:
-                file.write(text)
-    finished = git.transfer(git.fetch_bundle_argv(place, bundle), lambda _: None)
+        files.update(_borrowed(survey))
+    for name, text in files.items():
+        with open(os.path.join(place, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    finished = git.unbundle(place, bundle)
     if not finished.ok:
         raise damaged(git.reason(finished), finished.tail)
     return place
@@ -84,10 +95,8 @@ def damaged(why: str, tail: tuple[str, ...] = ()) -> NodeError:
 def _borrowed(survey: Survey) -> dict[str, str]:
     """What makes a bare repository know the commits of the checkout: file to content."""
     checkout = survey.order.checkout
-    words = ("rev-parse", "--git-path", "objects", "--git-path", "shallow")
-    objects, shallow = (os.path.join(checkout, line) for line in git.tell(checkout, *words).splitlines())
-    tips = git.tips(checkout, survey.head())
-    ends = "".join(f"{each} refs/borrowed/{number:03d}\n" for number, each in enumerate(tips))
+    objects, shallow = git.places(checkout, "objects", "shallow")
+    ends = "".join(f"{each} refs/borrowed/{number:03d}\n" for number, each in enumerate(survey.tips()))
     files = {"objects/info/alternates": objects + "\n", "packed-refs": ends}
     if os.path.isfile(shallow):
         with open(shallow, encoding="utf-8") as file:

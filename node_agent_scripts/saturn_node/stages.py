@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from typing import Callable, Mapping, NamedTuple
 
 from . import (
@@ -22,6 +21,7 @@ from . import (
 )
 from .errors import Cancelled, NodeError
 from .log import now_at
+from .records import replace
 from .redaction import node_redactor
 from .state import Progress
 from .survey import Survey

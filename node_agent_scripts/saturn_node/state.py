@@ -9,10 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-from typing import Any, Iterable, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, NamedTuple
 
+from .late import Late
 from .wire import STAGES
+
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = Late("shutil")
+
 
 PARTS = ("config", "data", "logs")
 """The folders below the root in which each service has one of its own."""
@@ -151,8 +157,11 @@ class Deployment(NamedTuple):
     images: Mapping[str, Mapping[str, Mapping[str, str]]] = {}
 
 
-def write_atomically(path: str, data: bytes, mode: int = 0o644) -> None:
-    """Replace a file as a whole: after a power cut it is the old one or the new one."""
+def write_atomically(path: str, data: bytes, mode: int = 0o644, *, is_durable: bool = True) -> None:
+    """Replace a file as a whole: after a power cut it is the old one or the new one.
+
+    is_durable: not where the file says nothing any more after a power cut. A card of a Pi takes long to be sure.
+    """
     temporary = f"{path}.{os.getpid()}.tmp"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
@@ -160,12 +169,14 @@ def write_atomically(path: str, data: bytes, mode: int = 0o644) -> None:
             os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError:
         _unlink(temporary)
         raise
-    sync_folder(os.path.dirname(path))
+    if is_durable:
+        sync_folder(os.path.dirname(path))
 
 
 def sync_folder(folder: str) -> None:
@@ -282,7 +293,8 @@ def write_progress(paths: Paths, progress: Progress) -> None:
     """Remember how far the deploy came, and its last service."""
     write_json(os.path.join(paths.state, "progress.json"), progress._asdict())
     if progress.completed:
-        write_text(os.path.join(paths.state, "last_service"), progress.completed[-1])
+        last = (progress.completed[-1] + "\n").encode()
+        write_atomically(os.path.join(paths.state, "last_service"), last, is_durable=False)  # progress says the same
 
 
 def read_record(paths: Paths, service: str) -> ServiceRecord | None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import errno
 import hashlib
-import tempfile
 import time
-from typing import IO, Callable
+from typing import IO, TYPE_CHECKING, Callable
 
 from .errors import NodeError
+from .late import Late
 from .lines import LineReader
 from .wire import Request
+
+if TYPE_CHECKING:
+    import base64
+    import tempfile
+else:
+    base64 = Late("base64")
+    tempfile = Late("tempfile")
+
 
 MAX = 2 * 1024 * 1024 * 1024
 _PIECE = 256 * 1024
@@ -27,7 +34,7 @@ def received(request: Request, reader: LineReader, say_alive: Callable[[], None]
     Raises:
         NodeError: bundle_damaged, or disk_full; what came was read to its end, so that the conversation can go on.
     """
-    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the conversation closes it
+    file = tempfile.TemporaryFile(buffering=0)
     digest = hashlib.sha256()
     left, said_at, is_full = request.bundle_size, time.monotonic(), request.bundle_size > MAX
     while left:
@@ -60,7 +67,7 @@ def unpacked(request: Request) -> IO[bytes]:
         raise _damaged(request) from error
     if hashlib.sha256(data).hexdigest() != request.bundle:
         raise _damaged(request)
-    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the conversation closes it
+    file = tempfile.TemporaryFile(buffering=0)
     if _is_written(file, data):
         return file
     file.close()

@@ -6,7 +6,7 @@ stage: what a person does meanwhile is seen by the next one.
 
 from __future__ import annotations
 
-from typing import Iterable
+from typing import Any, Iterable, Mapping
 
 from . import compose, git
 from .compose import Container, Image
@@ -18,22 +18,47 @@ class Survey:
 
     def __init__(self, order: NodeOrder) -> None:
         self.order = order
-        self._containers: tuple[Container, ...] | None = None
+        self._containers: dict[str, tuple[Container, ...]] = {}
+        self._is_listed = False
+        self._moved: set[str] = set()
         self._named: set[str] = set()
         self._images: dict[str, Image] | None = None
-        self._head: str | None = None
-        self._dirty: tuple[str, ...] | None = None
-        self._commits: set[str] = set()
+        self._standing: git.Standing | None = None
+        self._tips: tuple[str, ...] | None = None
+        self._commits: dict[str, bool] = {}
 
     def containers(self, project: str = "") -> tuple[Container, ...]:
         """Every compose container on the node, or those of one project."""
-        if self._containers is None:
-            self._containers = compose.containers(self.order)
-        return tuple(each for each in self._containers if project in ("", each.project))
+        if not self._is_known(project):
+            self._containers, self._moved, self._is_listed = _by_project(compose.containers(self.order)), set(), True
+        if project:
+            return self._containers.get(project, ())
+        return tuple(each for name in sorted(self._containers) for each in self._containers[name])
 
-    def forget_containers(self) -> None:
-        """Something was brought up, or may have been."""
-        self._containers = None
+    def _is_known(self, project: str) -> bool:
+        if project in self._containers:
+            return True
+        return self._is_listed and (project not in self._moved if project else not self._moved)
+
+    def forget_containers(self, project: str) -> None:
+        """The project was brought up, or may have been."""
+        self._moved.add(project)
+        self._containers.pop(project, None)
+
+    def look_again(self, wanted: Mapping[str, Mapping[str, Any]], before: Iterable[Container] = ()) -> None:
+        """Ask for the containers of these projects by those they had before, and by the names that compose gives.
+
+        wanted: the config of each, by name. Of a project that is not as its config says all are listed, when it is
+        asked for.
+        """
+        names = (name for project, config in wanted.items() for name in compose.names(project, config))
+        asked = tuple(dict.fromkeys((*(each.id for each in before), *names)))
+        found = _by_project(compose.inspected(self.order, asked))
+        for project, config in wanted.items():
+            self.forget_containers(project)
+            if compose.is_complete(config, found.get(project, ())):
+                self._containers[project] = found.get(project, ())
+                self._moved.discard(project)
 
     def images(self, names: Iterable[str]) -> dict[str, Image]:
         """Those of the images that are on the node, by the name that was asked for."""
@@ -51,18 +76,36 @@ class Survey:
 
     def head(self) -> str:
         """The commit that is checked out, "" when there is none."""
-        if self._head is None:
-            self._head = git.head(self.order.checkout) if git.is_checkout(self.order.checkout) else ""
-        return self._head
+        return self._stood().head
 
     def dirty_files(self) -> tuple[str, ...]:
-        """See git.dirty_files."""
-        if self._dirty is None:
-            self._dirty = git.dirty_files(self.order.checkout)
-        return self._dirty
+        """Tracked files that changed. Fails where git cannot tell."""
+        known = self._stood()
+        if known.complaint:
+            raise known.complaint
+        return known.dirty
+
+    def _stood(self) -> git.Standing:
+        if self._standing is None:
+            checkout = self.order.checkout
+            self._standing = git.standing(checkout) if git.is_checkout(checkout) else git.Standing("")
+        return self._standing
+
+    def tips(self) -> tuple[str, ...]:
+        """The commits at the ends of the checkout's history, what a thin bundle may build on."""
+        if self._tips is None:
+            self._tips = git.tips(self.order.checkout, self.head())
+        return self._tips
 
     def has_commit(self, revision: str) -> bool:
         """Whether the commit is in the checkout."""
-        if revision not in self._commits and git.has_commit(self.order.checkout, revision):
-            self._commits.add(revision)
-        return revision in self._commits
+        if revision not in self._commits:
+            self._commits[revision] = git.has_commit(self.order.checkout, revision)
+        return self._commits[revision]
+
+
+def _by_project(containers: Iterable[Container]) -> dict[str, tuple[Container, ...]]:
+    found: dict[str, tuple[Container, ...]] = {}
+    for each in containers:
+        found[each.project] = (*found.get(each.project, ()), each)
+    return found

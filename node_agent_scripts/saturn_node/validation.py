@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Sequence
 
 from . import claims, compose, policy, state
 from .errors import Blocked, NodeError
@@ -12,17 +13,15 @@ from .state import Paths
 from .task import Task
 from .wire import Finding, NodeOrder, ServiceOrder
 
-_SERIAL_BLOCK = re.compile(r"^serial:[ \t]*(?:#.*)?\n(?:[ \t#].*\n|\n)*?[ \t]+port:[ \t]*([^\s#]+)", re.MULTILINE)
-_SERIAL_BRACES = re.compile(r"^serial:[ \t]*\{[^}\n]*\bport:[ \t]*([^\s,}]+)", re.MULTILINE)
+_SERIAL_BLOCK = r"(?m)^serial:[ \t]*(?:#.*)?\n(?:[ \t#].*\n|\n)*?[ \t]+port:[ \t]*([^\s#]+)"
+_SERIAL_BRACES = r"(?m)^serial:[ \t]*\{[^}\n]*\bport:[ \t]*([^\s,}]+)"
 
 
 def validate(task: Task) -> None:
     """Send every finding. Raises Blocked when one of them is an error."""
-    compose.require(task.order)
-    definitions = []
-    for service in task.order.services:
-        task.check_cancelled()
-        definitions.append(definition(task.order, service))
+    compose.engine_version(task.order)
+    definitions = definitions_of(task.order, task.order.services)
+    task.check_cancelled()
     found = policy.violations(task.order, definitions)
     for each in found:
         task.sink.send(Finding, **each._asdict())
@@ -38,10 +37,23 @@ def _counted(errors: int) -> str:
     return "1 error was" if errors == 1 else f"{errors} errors were"
 
 
+def definitions_of(order: NodeOrder, services: Sequence[ServiceOrder]) -> list[policy.Definition]:
+    """The services, each as `definition` has it; compose resolves several at once."""
+    compose.resolve(_project(order, each) for each in services)
+    return [definition(order, each) for each in services]
+
+
+def _project(order: NodeOrder, service: ServiceOrder) -> compose.Project:
+    """The project with a stand-in for what SATURN brings: `${NAME:?}` would refuse the files before it is there."""
+    paths = Paths(order.root)
+    project, env = compose.project_of(order, service, paths), read_env(paths.env_file(service.name))
+    return project._replace(assumed=tuple(name for name in service.provided if not env.get(name)))
+
+
 def definition(order: NodeOrder, service: ServiceOrder) -> policy.Definition:
     """The service as it lies in the order's checkout and in <root>/config, and as compose resolves it."""
     paths = Paths(order.root)
-    project = compose.project_of(order, service, paths)
+    project = _project(order, service)
     healthcheck = os.path.join(project.folder, "healthcheck.sh")
     env_file = paths.env_file(service.name)
     found = policy.Definition(
@@ -57,8 +69,6 @@ def definition(order: NodeOrder, service: ServiceOrder) -> policy.Definition:
     )
     if not found.compose_file:
         return found
-    # What SATURN brings with the run is not there when the plan is made, and `${NAME:?}` would refuse the files.
-    project = project._replace(assumed=tuple(name for name in service.provided if not found.env.get(name)))
     try:
         return _looked_up(found._replace(config=compose.resolved(project)), paths)
     except NodeError as error:
@@ -97,7 +107,7 @@ def serial_port(configuration: str) -> str:
 
     The node has no YAML reader. Only the two plain ways to write it are known: a block, and braces on one line.
     """
-    found = _SERIAL_BLOCK.search(configuration) or _SERIAL_BRACES.search(configuration)
+    found = re.search(_SERIAL_BLOCK, configuration) or re.search(_SERIAL_BRACES, configuration)
     return found.group(1).strip("\"'") if found else ""
 
 

@@ -142,6 +142,11 @@ class Docker:
                 return f"cannot reach {target}: no such host"
         return ""
 
+    def name(self, identity: str) -> str:
+        """What compose calls a container."""
+        each = self.containers[identity]
+        return "{}-{}-{}".format(each["project"], each["service"], each["number"])
+
     def record(self, identity: str) -> dict[str, Any]:
         """What `inspect` says of a container."""
         each = self.containers[identity]
@@ -158,7 +163,7 @@ class Docker:
         labels["com.docker.compose.project.working_dir"] = each["folder"]
         return {
             "Id": identity,
-            "Name": "/{}-{}-{}".format(each["project"], name, each["number"]),
+            "Name": "/" + self.name(identity),
             "Image": each["image_id"],
             "Config": {"Image": each["image"], "Labels": {**labels, "com.docker.compose.oneoff": "False"}},
             "State": state,
@@ -199,8 +204,9 @@ def ps(memory: Docker, arguments: Sequence[str]) -> str:
 
 
 def inspect(memory: Docker, arguments: Sequence[str]) -> str:
-    """The records of those containers that are there."""
-    return json.dumps([memory.record(each) for each in arguments if each in memory.containers])
+    """The records of those containers that are there, asked for by id or by name."""
+    known = {**{each: each for each in memory.containers}, **{memory.name(each): each for each in memory.containers}}
+    return json.dumps([memory.record(known[each]) for each in arguments if each in known])
 
 
 def logs(memory: Docker, arguments: Sequence[str]) -> str:

@@ -136,7 +136,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
     source = make(tmp_path / "from", a="1")
     (source / "a").chmod(0)
     program = (
-        "import os, sys\nfrom saturn_node import archive\nfrom saturn_node.errors import NodeError\n"
+        "import gzip, os, sys, tarfile\nfrom saturn_node import archive\nfrom saturn_node.errors import NodeError\n"
         "os.setuid(4321)\n"
         "try: archive.write(sys.argv[1], sys.argv[2], archive.Choice())\n"
         "except NodeError as error: print(error.code, error.message)\n"

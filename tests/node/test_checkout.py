@@ -186,7 +186,7 @@ def test_bring_repairs_what_a_power_cut_leaves(tmp_path, name, content):
     reached, said = bring(node, second)
     assert (reached.before, reached.after) == (first, second)
     assert any(name in each for each in said)
-    assert git.dirty_files(node.checkout) == ()
+    assert git.standing(node.checkout).dirty == ()
 
 
 def test_bring_names_a_checkout_whose_objects_are_damaged(tmp_path):
@@ -214,5 +214,25 @@ def test_bring_follows_an_origin_that_moved(tmp_path):
     assert bring(node, second)[0].stale is False
 
 
-def test_status_files_reads_renames_and_odd_names():
-    assert git.status_files(" M a b\0R  new\0old\0?? c\nd\0") == ("a b", "new", "c\nd")
+def test_a_checkout_tells_of_renames_and_odd_names(tmp_path):
+    node, first, _ = deployed(tmp_path)
+    tracked = git.tell(node.checkout, "ls-files").split()
+    with open(os.path.join(node.checkout, "odd \n name"), "w", encoding="utf-8") as file:
+        file.write("new")
+    git.tell(node.checkout, "add", "--all")
+    git.tell(node.checkout, "mv", tracked[0], "an other name")
+
+    assert git.standing(node.checkout) == (first, ("an other name", "odd \n name"), None)
+
+
+def test_a_conflict_is_a_changed_file():
+    ids = " ".join(["1" * 40] * 3)
+    told = f"# branch.oid {'a' * 40}\0# branch.head main\0u UU N... 100644 100644 100644 100644 {ids} a b\0"
+
+    assert git.parsed_standing(told) == ("a" * 40, ("a b",), None)
+
+
+def test_a_checkout_without_a_commit_has_no_head(tmp_path):
+    git.tell(str(tmp_path), "init", "--quiet")
+
+    assert git.standing(str(tmp_path)) == ("", (), None)
