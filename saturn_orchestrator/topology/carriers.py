@@ -29,6 +29,12 @@ _IMAGE = re.compile(
 )
 
 
+def is_carrier(data: bytes) -> bool:
+    """The same for what a compose file holds."""
+    text = data.decode("utf-8", "replace")
+    return carries_connection(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
 def carries_connection(compose: str) -> bool:
     """Whether an `image:` line in the text of a compose file names a known carrier. The text is not parsed."""
     return _IMAGE.search(compose) is not None

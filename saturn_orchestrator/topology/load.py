@@ -16,7 +16,7 @@ from typing import TypeVar
 from saturn_orchestrator.errors import InventoryError, InventoryFinding
 from saturn_orchestrator.policy import CODES, FIXED
 from saturn_orchestrator.topology import schema
-from saturn_orchestrator.topology.carriers import carries_connection
+from saturn_orchestrator.topology.carriers import is_carrier
 from saturn_orchestrator.topology.document import Document, KeyPath, dotted, parsed, read
 from saturn_orchestrator.topology.entries import Defaults, HostEntry, Layout, Section, ServiceEntry, TopologyEntry
 from saturn_orchestrator.topology.model import Host, Policy, Service, Topology
@@ -225,7 +225,7 @@ class _Loading:
     def _compose_file(self, folder: Path) -> Path | None:
         found = compose_file(folder)
         for name in COMPOSE_FILES:
-            self.traces.look(folder / name)
+            self.traces.look_for(folder / name)
             if found and found.name == name:
                 break
         return found
@@ -233,9 +233,9 @@ class _Loading:
     def _carries_connection(self, compose: Path) -> bool:
         with compose.open("rb") as file:
             data = file.read(LOOKED_AT)
-        self.traces.note(compose, data)
-        text = data.decode("utf-8", "replace")
-        return carries_connection(text.replace("\r\n", "\n").replace("\r", "\n"))
+        verdict = is_carrier(data)
+        self.traces.note_carrier(compose, data, verdict)
+        return verdict
 
     def _is_spoiled(self, sources: Sequence[_Source], *keys: str) -> bool:
         """Whether something under one of the keys was wrong, so that what is left of it proves nothing."""

@@ -299,3 +299,12 @@ def test_where_it_lies(environ, where, monkeypatch):
     monkeypatch.setenv("HOME", "/home/ada")
 
     assert cache_folder(environ) == Path(where)
+
+
+def test_another_image_is_no_reason_to_read_again(file, folder):
+    before = ask(file, folder)
+    kept = {each: each.read_bytes() for each in folder.iterdir()}
+    rewritten("services/db/docker-compose.yml", "busybox:1", "busybox:2")(file.parent.parent)
+
+    assert ask(file, folder) == before == load(file)
+    assert {each: each.read_bytes() for each in folder.iterdir()} == kept
