@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 
-from rich.cells import cell_len
-from rich.console import Console, Group
+from rich.console import Group as RichGroup
 from rich.live import Live
-from rich.text import Text
+from rich.text import Text as RichText
 
 from saturn_orchestrator.events import Event
 from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.lines import Said, is_chatter, said
-from saturn_orchestrator.report.style import can_redraw, duration_text, linked, look, tally, verbatim, word_text
+from saturn_orchestrator.report.style import Screen, can_redraw, duration_text, linked, look, tally, verbatim, word_text
+from saturn_orchestrator.report.terminal import Terminal
+from saturn_orchestrator.report.text import Text, cells
 from saturn_orchestrator.report.times import local_time
 from saturn_orchestrator.state.model import HostState, RunState, Status
 
@@ -45,7 +46,7 @@ class LiveView:
 
     def __init__(
         self,
-        console: Console,
+        console: Screen,
         clock: Callable[[], float] = time.monotonic,
         zone: tzinfo | None = None,
         *,
@@ -108,7 +109,7 @@ class LiveView:
         lines, self._kept = self._kept, []
         try:
             if self._live is None and can_redraw(self._console) and not (self._is_closed or self._console.quiet):
-                live = self._new_region()
+                live = self._new_region(self._console)
                 live.start(refresh=True)
                 self._live = live
             for line in lines:
@@ -124,19 +125,19 @@ class LiveView:
         except OSError:
             self._console.quiet = True
 
-    def _new_region(self) -> Live:
+    def _new_region(self, terminal: Terminal) -> Live:
         return Live(
-            get_renderable=self._region, console=self._console, transient=True, auto_refresh=self._auto_refresh,
+            get_renderable=self._region, console=terminal, transient=True, auto_refresh=self._auto_refresh,
             refresh_per_second=REFRESHES_PER_SECOND, redirect_stdout=False, redirect_stderr=False,
             vertical_overflow="crop",
         )  # fmt: skip
 
-    def _region(self) -> Group:
+    def _region(self) -> RichGroup:
         # Called from rich's own thread, too: it reads values that are replaced whole, never changed.
         hosts = [(run, host) for run in tuple(self._runs.values()) for host in run.hosts.values()]
         clocks = [self._stopwatches[run.run, host.host].reading for run, host in hosts]
         rows = [HostRow(host, *clock) for (_, host), clock in zip(hosts, clocks, strict=True)]
-        return Group(*region(rows, self._console.width, self._console.height - 1))
+        return RichGroup(*region(rows, self._console.width, self._console.height - 1))
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def milestone_line(time: str, host: str, words: Said) -> Text:
     )
 
 
-def region(hosts: Sequence[HostRow], width: int, height: int) -> list[Text]:
+def region(hosts: Sequence[HostRow], width: int, height: int) -> list[RichText]:
     """The rows of the live region: at most height lines, none wider than width."""
     shown, hidden = _chosen(hosts, height)
     rows = [_cells(row) for row in shown]
@@ -258,7 +259,7 @@ def _cells(row: HostRow) -> list[Text]:
 
 def _widths(rows: Sequence[Sequence[Text]], width: int) -> list[int]:
     """The width of each column, 0 for one that has no room. Names shrink first; the status always stands whole."""
-    natural = [max(cell_len(cell.plain) for cell in column) for column in zip(*rows, strict=True)]
+    natural = [max(cells(cell.plain) for cell in column) for column in zip(*rows, strict=True)]
     if not natural:
         return []
     widths = list(natural)
@@ -276,14 +277,18 @@ def _total(widths: Sequence[int]) -> int:
     return sum(used) + len(_GAP) * (len(used) - 1)
 
 
-def _row(cells: Sequence[Text], text: str, widths: Sequence[int], width: int) -> Text:
+def _row(cells: Sequence[Text], text: str, widths: Sequence[int], width: int) -> RichText:
     columns = [_cut(cell, size, pad=True) for cell, size in zip(cells, widths, strict=True) if size]
     if text and width - _total(widths) - len(_GAP) >= _MIN_TEXT:
-        columns.append(verbatim(text, "dim"))
-    return _cut(Text(_GAP).join(columns), width)
+        columns.append(verbatim(text, "dim").__rich__())
+    return _trimmed(RichText(_GAP).join(columns), width)
 
 
-def _cut(text: Text, width: int, *, pad: bool = False) -> Text:
+def _cut(text: Text, width: int, *, pad: bool = False) -> RichText:
+    return _trimmed(text.__rich__(), width, pad=pad)
+
+
+def _trimmed(text: RichText, width: int, *, pad: bool = False) -> RichText:
     text.truncate(width, overflow="ellipsis", pad=pad)
     text.no_wrap = True
     if not pad:
