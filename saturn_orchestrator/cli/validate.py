@@ -35,5 +35,5 @@ def command(ctx: click.Context, as_json: bool) -> int:
         show(console(sys.stdout), findings_text(valid.warnings))
     warnings = f", {counted(len(valid.warnings), 'warning')}" if valid.warnings else ""
     hosts, services = counted(valid.hosts, "host"), counted(valid.services, "service")
-    console(sys.stdout).print(f"{file} is valid: {hosts}, {services}{warnings}.", markup=False)
+    console(sys.stdout).print(f"{file} is valid: {hosts}, {services}{warnings}.")
     return 0

@@ -33,11 +33,11 @@ from saturn_orchestrator.report.documents import (
     runs_document,
 )
 from saturn_orchestrator.report.lines import hook_line, waiting_line
-from saturn_orchestrator.report.live import LiveView
 from saturn_orchestrator.report.plain import PlainView
 from saturn_orchestrator.report.plan_view import diff_text, plan_text
 from saturn_orchestrator.report.problems import problem_text
-from saturn_orchestrator.report.style import Screen, can_redraw, console, show, silence, unbroken, verbatim
+from saturn_orchestrator.report.streams import silence
+from saturn_orchestrator.report.style import Screen, can_redraw, console, show, unbroken, verbatim
 from saturn_orchestrator.report.summary import summary
 from saturn_orchestrator.rollout.runner import Stop
 from saturn_orchestrator.rollout.sinks import Sink
@@ -72,8 +72,7 @@ class Terminal:
     def of(cls, *, verbose: bool) -> Terminal:
         """A live view on a terminal that can redraw, plain lines elsewhere."""
         screen = console(sys.stderr)
-        view: View = LiveView(screen) if can_redraw(screen) else PlainView(sys.stderr)
-        return cls(screen, view, verbose)
+        return cls(screen, _view(screen), verbose)
 
     def show(self, plan: HostPlan) -> None:
         """The plan, whole, above whatever is redrawn."""
@@ -110,6 +109,14 @@ class Terminal:
         if self.is_verbose:
             with self.view.hold():
                 show(self.screen, verbatim(text, "dim"))
+
+
+def _view(screen: Screen) -> View:
+    if not can_redraw(screen):
+        return PlainView(sys.stderr)
+    from saturn_orchestrator.report.live import LiveView
+
+    return LiveView(screen)
 
 
 def run_deploy(

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from saturn_orchestrator import events
 from saturn_orchestrator.ages import age_text, seconds_between
 from saturn_orchestrator.errors import SessionError
@@ -16,6 +13,7 @@ from saturn_orchestrator.plan.backups import REPLACED
 from saturn_orchestrator.report.problems import problem_block, spaced
 from saturn_orchestrator.report.style import counted, short_revision, size_text, tally, unbroken, verbatim, word_text
 from saturn_orchestrator.report.tables import FirstFitting, Row, table
+from saturn_orchestrator.report.text import Drawable, Group, Text
 from saturn_orchestrator.state.backups import Copy, Holdings, Inspection
 
 _REASONS = {"deploy": "before a deploy", "ordered": "ordered", REPLACED: "kept by a restore"}
@@ -27,7 +25,7 @@ def holdings_text(found: Sequence[Holdings], clock: Callable[[], str] = events.n
     """A row a backup, the hosts that could not be asked, a counted last line. clock: ages are counted from it."""
     now = clock()
     rows = [_held(each.host, snapshot, now) for each in found for snapshot in each.snapshots]
-    shown: list[RenderableType] = [
+    shown: list[Drawable] = [
         FirstFitting(
             (
                 table(_COLUMNS, rows),
@@ -66,7 +64,7 @@ def inspections_text(found: Sequence[Inspection]) -> Group:
     """A row a backup, what is wrong with those that are damaged, the hosts that could not be asked, a counted line."""
     verdicts = [(each.host, verdict) for each in found for verdict in each.verdicts]
     rows = [_judged(host, verdict) for host, verdict in verdicts]
-    shown: list[RenderableType] = []
+    shown: list[Drawable] = []
     if rows:
         drawn = FirstFitting(
             (

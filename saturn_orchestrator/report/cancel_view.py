@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.text import Text
-
 from saturn_orchestrator.events import Cancelling
 from saturn_orchestrator.report.problems import problem_text
 from saturn_orchestrator.report.style import verbatim
+from saturn_orchestrator.report.text import Text
 from saturn_orchestrator.state.cancellation import Cancellation
 
 

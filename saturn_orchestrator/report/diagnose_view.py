@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.text import Text
-
 from saturn_orchestrator.report.problems import problem_text
+from saturn_orchestrator.report.text import Text
 from saturn_orchestrator.state.diagnosis import Diagnosis
 
 
@@ -24,7 +23,7 @@ def diagnoses_document(found: Sequence[Diagnosis]) -> dict[str, Any]:
 
 def _block(diagnosis: Diagnosis) -> Text:
     if diagnosis.error:
-        return Text(f"{diagnosis.host}\n") + problem_text(diagnosis.error)
+        return Text(f"{diagnosis.host}\n").append_text(problem_text(diagnosis.error))
     return Text(f"{diagnosis.host}\n  on the node: {diagnosis.path}\n  here:        {diagnosis.copy}")
 
 

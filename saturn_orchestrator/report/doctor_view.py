@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Group
-from rich.text import Text
-
 from saturn_orchestrator.events import Check
 from saturn_orchestrator.report.style import counted, tally, unbroken, verbatim, word_text
 from saturn_orchestrator.report.tables import Row, table
+from saturn_orchestrator.report.text import Group, Text
 from saturn_orchestrator.state.checkup import Checkup, exit_code
 
 SATURN = "SATURN"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
-from rich.text import Text
-
 from saturn_orchestrator.report.style import unbroken, verbatim
+from saturn_orchestrator.report.text import Text
 
 T = TypeVar("T")
 

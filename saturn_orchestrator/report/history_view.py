@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rich.console import Group
-from rich.text import Text
-
 from saturn_orchestrator import events
 from saturn_orchestrator.ages import age_text, seconds_between
 from saturn_orchestrator.report.style import counted, duration_text, short_revision, verbatim, word_text
 from saturn_orchestrator.report.tables import FirstFitting, Row, table
+from saturn_orchestrator.report.text import Group, Text
 from saturn_orchestrator.state.record import RunRecord
 
 _FOLDED = {"hosts": 30}

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from rich.text import Text
-
 from saturn_orchestrator import events
 from saturn_orchestrator.events import Event
 from saturn_orchestrator.records import dataclass
@@ -22,6 +20,7 @@ from saturn_orchestrator.report.style import (
     unbroken,
     verbatim,
 )
+from saturn_orchestrator.report.text import Text
 from saturn_orchestrator.state.model import HostState
 
 

@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from datetime import tzinfo
 from functools import lru_cache
 
-from rich.cells import cell_len
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.text import Span, Text
+from rich.text import Span
+from rich.text import Text as RichText
 
 from saturn_orchestrator.events import Event, is_output, neutral
 from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.lines import Said, said
-from saturn_orchestrator.report.style import Lines, can_redraw, duration_text, linked, look, tally, verbatim, word_text
+from saturn_orchestrator.report.style import Screen, can_redraw, duration_text, linked, look, tally, verbatim, word_text
+from saturn_orchestrator.report.terminal import Terminal
+from saturn_orchestrator.report.text import Group, Text, cells
 from saturn_orchestrator.report.times import local_time
 from saturn_orchestrator.state.model import HostState, RunState, Status
 
@@ -46,7 +48,7 @@ class LiveView:
 
     def __init__(
         self,
-        console: Console,
+        console: Screen,
         clock: Callable[[], float] = time.monotonic,
         zone: tzinfo | None = None,
         *,
@@ -108,7 +110,7 @@ class LiveView:
         lines, self._kept = self._kept, []
         try:
             if self._live is None and can_redraw(self._console) and not (self._is_closed or self._console.quiet):
-                live = self._new_region()
+                live = self._new_region(self._console)
                 live.start(refresh=True)
                 self._live = live
             if lines:  # at once: each print draws the whole region again below itself
@@ -124,19 +126,31 @@ class LiveView:
         except OSError:
             self._console.quiet = True
 
-    def _new_region(self) -> Live:
+    def _new_region(self, terminal: Terminal) -> Live:
         return Live(
-            get_renderable=self._region, console=self._console, transient=True, auto_refresh=self._auto_refresh,
+            get_renderable=self._region, console=terminal, transient=True, auto_refresh=self._auto_refresh,
             refresh_per_second=REFRESHES_PER_SECOND, redirect_stdout=False, redirect_stderr=False,
             vertical_overflow="crop",
         )  # fmt: skip
 
-    def _region(self) -> Lines:
+    def _region(self) -> _Rows:
         # Called from rich's own thread, too: it reads values that are replaced whole, never changed.
         hosts = [(run, host) for run in tuple(self._runs.values()) for host in run.hosts.values()]
         clocks = [self._stopwatches[run.run, host.host].reading for run, host in hosts]
         rows = [HostRow(host, *clock) for (_, host), clock in zip(hosts, clocks, strict=True)]
-        return Lines(region(rows, self._console.width, self._console.height - 1))
+        return _Rows(region(rows, self._console.width, self._console.height - 1))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Lines that fit already: rich would wrap each once more."""
+
+    lines: Sequence[RichText]
+
+    def __rich_console__(self, screen: Console, _: ConsoleOptions) -> RenderResult:
+        """See rich."""
+        for each in self.lines:
+            yield from each.render(screen, end="\n")
 
 
 @dataclass(frozen=True)
@@ -210,15 +224,15 @@ def milestone_line(time: str, host: str, words: Said) -> Text:
     )
 
 
-def region(hosts: Sequence[HostRow], width: int, height: int) -> list[Text]:
+def region(hosts: Sequence[HostRow], width: int, height: int) -> list[RichText]:
     """The rows of the live region: at most height lines, none wider than width."""
     shown, hidden = _chosen(hosts, height)
     rows = [_cells(row) for row in shown]
     widths = _widths(rows, width)
-    lines = [_row(cells, row.text, widths, width) for cells, row in zip(rows, shown, strict=True)]
+    lines = [_row(own, row.text, widths, width) for own, row in zip(rows, shown, strict=True)]
     if hidden:
         counts = tally((row.host.status for row in hidden), tuple(Status))
-        lines.append(_cut(verbatim(f"… and {len(hidden)} more: {counts}", "dim"), width))
+        lines.append(_cut(verbatim(f"… and {len(hidden)} more: {counts}", "dim").__rich__(), width))
     return lines
 
 
@@ -254,7 +268,7 @@ def _cells(row: HostRow) -> list[_Cell]:
     status = word_text(host.status)
     return [
         (host.host, "bold"),
-        (status.plain, str(status.style)),
+        (status.plain, status.style),
         (host.stage or "-", ""),
         (host.service or "-", ""),
         (duration_text(row.seconds), ""),
@@ -263,7 +277,7 @@ def _cells(row: HostRow) -> list[_Cell]:
 
 def _widths(rows: Sequence[Sequence[_Cell]], width: int) -> list[int]:
     """The width of each column, 0 for one that has no room. Names shrink first; the status always stands whole."""
-    natural = [max(cell_len(neutral(plain)) for plain, _ in column) for column in zip(*rows, strict=True)]
+    natural = [max(cells(neutral(plain)) for plain, _ in column) for column in zip(*rows, strict=True)]
     if not natural:
         return []
     widths = list(natural)
@@ -281,8 +295,8 @@ def _total(widths: Sequence[int]) -> int:
     return sum(used) + len(_GAP) * (len(used) - 1)
 
 
-def _row(cells: Sequence[_Cell], text: str, widths: Sequence[int], width: int) -> Text:
-    pieces = [(_fitted(plain, size), style) for (plain, style), size in zip(cells, widths, strict=True) if size]
+def _row(own: Sequence[_Cell], text: str, widths: Sequence[int], width: int) -> RichText:
+    pieces = [(_fitted(plain, size), style) for (plain, style), size in zip(own, widths, strict=True) if size]
     if text and width - _total(widths) - len(_GAP) >= _MIN_TEXT:
         pieces.append((neutral(text), "dim"))
     return _cut(_joined(pieces), width)
@@ -291,10 +305,10 @@ def _row(cells: Sequence[_Cell], text: str, widths: Sequence[int], width: int) -
 @lru_cache(maxsize=2048)
 def _fitted(plain: str, width: int) -> str:
     """A cell in its width. Most of them stay as they are from one drawing to the next."""
-    return _cut(verbatim(plain), width, pad=True).plain
+    return _cut(verbatim(plain).__rich__(), width, pad=True).plain
 
 
-def _joined(pieces: Sequence[_Cell]) -> Text:
+def _joined(pieces: Sequence[_Cell]) -> RichText:
     """The pieces side by side: what rich's own `join` gives, of which each drawing of many rows would take its time."""
     spans: list[Span] = []
     at = 0
@@ -302,10 +316,10 @@ def _joined(pieces: Sequence[_Cell]) -> Text:
         if style:
             spans.append(Span(at, at + len(plain), style))
         at += len(plain) + len(_GAP)
-    return Text(_GAP.join(plain for plain, _ in pieces), spans=spans)
+    return RichText(_GAP.join(plain for plain, _ in pieces), spans=spans)
 
 
-def _cut(text: Text, width: int, *, pad: bool = False) -> Text:
+def _cut(text: RichText, width: int, *, pad: bool = False) -> RichText:
     text.truncate(width, overflow="ellipsis", pad=pad)
     text.no_wrap = True
     if not pad:

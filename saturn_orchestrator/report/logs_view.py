@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 
-from rich.text import Text
-
 from saturn_orchestrator.ages import moment
 from saturn_orchestrator.events import Event
 from saturn_orchestrator.report.lines import Said, said
 from saturn_orchestrator.report.style import look, verbatim
+from saturn_orchestrator.report.text import Text
 from saturn_orchestrator.report.times import local_time
 from saturn_orchestrator.state.model import HostState
 from saturn_orchestrator.state.reduce import reduce

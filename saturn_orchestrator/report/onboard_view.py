@@ -6,15 +6,13 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.console import Group
-from rich.text import Text
-
 from saturn_orchestrator.onboarding.machine import Machine
 from saturn_orchestrator.onboarding.packages import Choice
 from saturn_orchestrator.onboarding.preparation import Preparation, Problem, Step
 from saturn_orchestrator.onboarding.script import Word
 from saturn_orchestrator.report.documents import VERSION
 from saturn_orchestrator.report.style import counted, look, size_text, unbroken, verbatim
+from saturn_orchestrator.report.text import Group, Text
 from saturn_orchestrator.report.trust_view import trust_document
 from saturn_orchestrator.session.introduction import Trusted
 

@@ -12,7 +12,7 @@ from typing import IO
 
 from saturn_orchestrator.events import Event, neutral
 from saturn_orchestrator.report.lines import Said, said
-from saturn_orchestrator.report.style import silence, tolerant
+from saturn_orchestrator.report.streams import silence, tolerant
 from saturn_orchestrator.report.times import local_time
 from saturn_orchestrator.state.model import RunState
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Group
-from rich.text import Text
-
 from saturn_orchestrator.events import ImageChange
 from saturn_orchestrator.plan.model import Action, Change, HostPlan, Prospect, Step
 from saturn_orchestrator.report.problems import problem_block, spaced
@@ -20,6 +17,7 @@ from saturn_orchestrator.report.style import (
     unbroken,
     verbatim,
 )
+from saturn_orchestrator.report.text import Group, Text
 
 _TOTALS = {
     Action.CREATE: "to create",

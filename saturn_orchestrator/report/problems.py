@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich.text import Text
-
 from saturn_orchestrator.errors import InventoryError, InventoryFinding, SaturnError
 from saturn_orchestrator.events import neutral
 from saturn_orchestrator.report.style import look, unbroken, verbatim
+from saturn_orchestrator.report.text import Text
 
 MAX_EVIDENCE = 20
 """Lines of a command's output that a screen shows; the log named below them holds the rest."""

@@ -9,9 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
 from typing import Any
 
-from rich.console import Group
-from rich.text import Text
-
 from saturn_orchestrator.events import PREFIX, STAGES, Facts, Finding, ServiceFact
 from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.fences import fenced, span
@@ -19,6 +16,7 @@ from saturn_orchestrator.report.logs_view import log_lines
 from saturn_orchestrator.report.prompts import filled
 from saturn_orchestrator.report.shortening import shortened, shortened_parts, size_of
 from saturn_orchestrator.report.style import counted, revision_move, short_revision, size_text, unbroken, verbatim
+from saturn_orchestrator.report.text import Group, Text
 from saturn_orchestrator.state.model import HostState
 from saturn_orchestrator.state.record import RunRecord
 from saturn_orchestrator.state.recovery import NextCommand, Recovery, condensed

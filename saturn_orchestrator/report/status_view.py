@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from saturn_orchestrator import events
 from saturn_orchestrator.ages import age_text, seconds_between, span_text
 from saturn_orchestrator.events import Facts, LockFact, ServiceFact
@@ -15,7 +12,6 @@ from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.folding import folded, folded_lines
 from saturn_orchestrator.report.problems import problem_block, spaced
 from saturn_orchestrator.report.style import (
-    Lines,
     counted,
     short_revision,
     tally,
@@ -23,6 +19,7 @@ from saturn_orchestrator.report.style import (
     word_text,
 )
 from saturn_orchestrator.report.tables import FirstFitting, Row, table
+from saturn_orchestrator.report.text import Drawable, Group, Text
 from saturn_orchestrator.state.model import HostError
 from saturn_orchestrator.state.standing import Deferred, Standing, Surroundings
 from saturn_orchestrator.tailnet.model import Peer
@@ -71,8 +68,8 @@ def status_table(
     blocks += list(_surroundings_blocks(around)) if around else []
     counts = tally((standing.reachability for standing in standings), _REACHABILITY_ORDER)
     last = verbatim(f"{counted(len(standings), 'host')}{': ' if counts else ''}{counts}.", "bold")
-    rows: list[RenderableType] = [_fitting_table(whole, now, known), Text()] if whole or not alike else []
-    return Group(*rows, Lines((*spaced(blocks), last)))
+    rows: list[Drawable] = [_fitting_table(whole, now, known), Text()] if whole or not alike else []
+    return Group(*rows, *spaced(blocks), last)
 
 
 def _likeness(standing: Standing, now: str, remark: Remark | None) -> str | None:

@@ -5,123 +5,108 @@ Nothing here knows a plan, a summary or a table. Data reaches the screen through
 
 from __future__ import annotations
 
-import codecs
-import io
 import math
 import os
-import select
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, Any
-
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.style import Style
-from rich.text import Text
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Protocol, TypeGuard
 
 from saturn_orchestrator.events import neutral
 from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.report.streams import silence, tolerant
+from saturn_orchestrator.report.text import Drawable, Text
+
+if TYPE_CHECKING:
+    from saturn_orchestrator.report.terminal import Terminal
 
 # --- where text goes -------------------------------------------------------------------------------------------------
 
-_ASCII = {"✔": "+", "✘": "x", "·": ".", "…": "."}
-"""Stand-ins of the same width, so that columns stay columns on a terminal that cannot show the sign itself."""
 
+class Screen(Protocol):
+    """Where things are shown. Nothing is cut: what is wider, a command or a path, is meant to be copied whole.
 
-def _plain_letters(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    unfit = error.object[error.start : error.end]
-    return "".join(_ASCII.get(char, "?" * cell_len(char)) for char in unfit), error.end
-
-
-codecs.register_error("saturn", _plain_letters)
-
-
-def tolerant(stream: IO[str]) -> IO[str]:
-    """The stream itself, which from now on replaces what its encoding cannot hold instead of raising."""
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="saturn")
-    return stream
-
-
-def silence(stream: IO[str]) -> None:
-    """Let what is still buffered go nowhere: its reader left, and Python would complain about it at exit."""
-    try:
-        descriptor = stream.fileno()
-    except (OSError, ValueError):  # no file behind it
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)
-
-
-def is_unread(stream: IO[str]) -> bool:
-    """Whether whoever read the stream is gone. Told without writing: there may be nothing to write for hours."""
-    try:
-        poll = select.poll()
-        poll.register(stream.fileno(), 0)
-        return any(events & select.POLLERR for _, events in poll.poll(0))
-    except (OSError, ValueError):  # no file behind it
-        return False
-
-
-class Screen(Console):
-    """A console that cuts nothing, and whose reader may leave (`saturn status | head -1`).
-
-    Renderables fit themselves to the width; what is wider, a command or a path, is meant to be copied whole.
+    quiet: nothing more is shown. A reader may leave (`saturn status | head -1`): then it is quiet from there on.
     """
 
-    def print(self, *objects: object, crop: bool = False, **options: Any) -> None:
-        """As rich does, but lines that are too long go on in the terminal's next row."""
-        # Rich joins bare texts into a new one, which forgets that a command must not be wrapped; in a group they stay.
-        super().print(*(Group(each) if isinstance(each, Text) else each for each in objects), crop=crop, **options)
+    quiet: bool
 
-    def on_broken_pipe(self) -> None:
-        """Rich would end the program here; a run must not end with its screen."""
-        self.quiet = True
-        silence(self.file)
+    @property
+    def width(self) -> int:
+        """The cells of a line."""
+
+    @property
+    def height(self) -> int:
+        """Its lines."""
+
+    def print(self, *things: Drawable | str) -> None:
+        """Show them below one another."""
+
+
+class Page:
+    """A Screen without colour, a cursor and rich: a file, a pipe, a mail."""
+
+    def __init__(self, stream: IO[str], width: int, height: int) -> None:
+        """As wide as a terminal somewhere around would be."""
+        self.quiet = False
+        self.width = width
+        self.height = height
+        self._stream = stream
+
+    def print(self, *things: Drawable | str) -> None:
+        """See Screen."""
+        if self.quiet:
+            return
+        shown = (Text(each) if isinstance(each, str) else each for each in things)
+        try:
+            self._stream.write("".join(f"{line}\n" for each in shown for line in each.lines(self.width)))
+            self._stream.flush()
+        except BrokenPipeError:
+            self.quiet = True
+            silence(self._stream)
 
 
 def console(
     stream: IO[str], *, environ: Mapping[str, str] = os.environ, width: int | None = None, height: int | None = None
 ) -> Screen:
-    """A console on the stream: stdout for results, stderr for progress and questions. NO_COLOR and TERM are obeyed."""
-    if environ.get("TERM") == "dumb":  # rich takes every dumb terminal for one of 80 columns
-        import shutil
+    """A screen on the stream: stdout for results, stderr for progress and questions. NO_COLOR and TERM are obeyed."""
+    if stream.isatty() or environ.get("FORCE_COLOR") or environ.get("TTY_COMPATIBLE"):
+        from saturn_orchestrator.report.terminal import Terminal
 
-        size = shutil.get_terminal_size()
-        width, height = width or size.columns, height or size.lines
-    return Screen(
-        file=tolerant(stream), width=width, height=height, markup=False, emoji=False, highlight=False,
-        force_jupyter=False, _environ=environ,
-    )  # fmt: skip
+        if environ.get("TERM") == "dumb":  # rich takes every dumb terminal for one of 80 columns
+            import shutil
+
+            size = shutil.get_terminal_size()
+            width, height = width or size.columns, height or size.lines
+        return Terminal.of(tolerant(stream), environ, width, height)
+    columns, lines = _size_around(environ)
+    return Page(tolerant(stream), width or columns, height or lines)
 
 
-def can_redraw(screen: Console) -> bool:
+def _size_around(environ: Mapping[str, str]) -> tuple[int, int]:
+    """The size of the terminal that this process has, if any; as the environment says, where it does."""
+    size = (0, 0)
+    for descriptor in (0, 1, 2):
+        with suppress(OSError):
+            size = os.get_terminal_size(descriptor)
+            break
+    said = (environ.get(name, "") for name in ("COLUMNS", "LINES"))
+    columns, lines = (int(word) if word.isdigit() else each for word, each in zip(said, size, strict=True))
+    return columns or 80, lines or 25
+
+
+def can_redraw(screen: Screen) -> TypeGuard[Terminal]:
     """Whether lines already printed can be replaced: a terminal, not a dumb one, and not a log that wants colour."""
-    return screen.is_interactive and screen.file.isatty()
+    if isinstance(screen, Page):
+        return False
+    from saturn_orchestrator.report.terminal import Terminal
+
+    return isinstance(screen, Terminal) and screen.is_interactive and screen.file.isatty()
 
 
-def show(screen: Console, *renderables: RenderableType) -> None:
-    """Print the renderables below one another."""
-    for renderable in renderables:
-        screen.print(renderable)
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Many lines below one another. Those that need no wrapping are spared it: rich takes its time for each."""
-
-    texts: Sequence[Text]
-
-    def __rich_console__(self, screen: Console, options: ConsoleOptions) -> RenderResult:
-        """Each as rich would show it."""
-        for text in self.texts:
-            is_whole = text.no_wrap and text.overflow == "ignore"
-            if text.justify is None and (is_whole or text.cell_len <= options.max_width):
-                yield from text.render(screen, end=text.end)
-            else:
-                yield text
+def show(screen: Screen, *things: Drawable | str) -> None:
+    """Print the things below one another."""
+    for each in things:
+        screen.print(each)
 
 
 def verbatim(text: str, style: str = "") -> Text:
@@ -138,6 +123,8 @@ def linked(text: Text, url: str) -> Text:
     """The text, where it names the URL a link to it; only web addresses are linked."""
     start = text.plain.find(url)
     if url.startswith(("https://", "http://")) and start >= 0:
+        from rich.style import Style
+
         text.stylize(Style(link=url), start, start + len(url))
     return text
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from saturn_orchestrator.events import Finding
 from saturn_orchestrator.report.advice import RESTORE, next_command, place
 from saturn_orchestrator.report.folding import folded, folded_lines
@@ -23,6 +20,7 @@ from saturn_orchestrator.report.style import (
     word_text,
 )
 from saturn_orchestrator.report.tables import FirstFitting, Row, table
+from saturn_orchestrator.report.text import Drawable, Group, Text
 from saturn_orchestrator.report.times import host_duration_s, run_duration_s
 from saturn_orchestrator.state.model import HostError, HostState, RunState, Status
 from saturn_orchestrator.state.outcome import Outcome
@@ -67,7 +65,7 @@ def summary(run: RunState, verdict: Outcome) -> Group:
     quiet = [_quiet_line(host) for host in whole if host.status in _QUIET]
     back = [line for host in whole for line in _ways_back(host)]
     rest = [folded_lines(groups, f"saturn show {run.run} --json")]
-    rows: list[RenderableType] = [host_table(whole), Text()] if whole else []
+    rows: list[Drawable] = [host_table(whole), Text()] if whole else []
     return Group(*rows, *spaced([*blocks, quiet, *rest]), *back, _last_line(run, verdict))
 
 

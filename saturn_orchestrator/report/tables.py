@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.segment import Segment
-from rich.table import Table
-from rich.text import Text
-
+from saturn_orchestrator.events import neutral
 from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.style import verbatim
+from saturn_orchestrator.report.text import Text, cells, drawn
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.table import Table
+    from rich.text import Text as RichText
 
 _GAP = 2
 """Blanks between two columns."""
@@ -46,38 +48,49 @@ class Grid:
         widths = zip(self.titles, self._natural, strict=True)
         return sum(min(width, self.folded.get(title, width)) for title, width in widths) + _GAP * (len(self.titles) - 1)
 
+    def lines(self, width: int) -> Iterator[str]:
+        """See Drawable."""
+        if not self._fits(width):
+            yield from drawn(self, width)
+            return
+        for row in (self.titles, *self._words):
+            padded = (f"{word}{self._room(word, column)}" for column, word in enumerate(row))
+            yield (" " * _GAP).join(padded)
+
     @cached_property
-    def _cells(self) -> tuple[tuple[Text, ...], ...]:
-        """Row by row."""
+    def _words(self) -> tuple[tuple[str, ...], ...]:
+        """The cells, row by row, without their styles."""
         found = (tuple(row[title] for title in self.titles) for row in self.rows)
-        return tuple(tuple(verbatim(cell) if isinstance(cell, str) else cell for cell in row) for row in found)
+        return tuple(tuple(neutral(cell) if isinstance(cell, str) else cell.plain for cell in row) for row in found)
 
     @cached_property
     def _natural(self) -> tuple[int, ...]:
         """What the columns take when nothing is folded."""
-        columns = zip(*self._cells, strict=True) if self._cells else ((),) * len(self.titles)
-        return tuple(
-            max((cell_len(title), *(cell.cell_len for cell in column)))
-            for title, column in zip(self.titles, columns, strict=True)
-        )
+        return tuple(max(map(cells, column)) for column in zip(self.titles, *self._words, strict=True))
 
-    def __rich_console__(self, screen: Console, options: ConsoleOptions) -> RenderResult:
-        """Its lines."""
-        is_narrow = any(
-            width > self.folded.get(title, width) for title, width in zip(self.titles, self._natural, strict=True)
-        )
-        if is_narrow or self.width > options.max_width:
-            drawn = self._drawn(())
-            for row in self._cells:
-                drawn.add_row(*row)
-            yield drawn
-            return
-        yield self._drawn(self._natural)
-        for row in self._cells:
-            yield from self._line(row, screen)
+    def _fits(self, width: int) -> bool:
+        """Whether every cell has its room."""
+        widths = zip(self.titles, self._natural, strict=True)
+        return self.width <= width and all(natural <= self.folded.get(title, natural) for title, natural in widths)
+
+    def _room(self, word: str, column: int) -> str:
+        """What is left of a cell."""
+        return " " * (self._natural[column] - cells(word))
+
+    def __rich_console__(self, screen: Console, options: ConsoleOptions) -> Iterator[Any]:
+        """Its lines on a terminal, or where it is too narrow."""
+        is_whole = self._fits(options.max_width)
+        drawn = self._drawn(self._natural if is_whole else ())
+        for row in () if is_whole else self.rows:
+            drawn.add_row(*(_styled(row[title]) for title in self.titles))
+        yield drawn
+        for row in self.rows if is_whole else ():
+            yield from self._line(row).render(screen, end="\n")
 
     def _drawn(self, widths: tuple[int, ...]) -> Table:
         """The head. widths: of the columns, where they are known."""
+        from rich.table import Table
+
         drawn = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
         for position, title in enumerate(self.titles):
             drawn.add_column(
@@ -86,19 +99,20 @@ class Grid:
             )  # fmt: skip
         return drawn
 
-    def _line(self, row: tuple[Text, ...], screen: Console) -> Iterator[Segment]:
-        last = len(row) - 1
-        for position, (cell, width) in enumerate(zip(row, self._natural, strict=True)):
-            room = " " * (width - cell.cell_len)
-            if cell.spans:
-                padded = cell.copy()
-                padded.pad_right(len(room))
-                yield from padded.render(screen)
-            else:
-                yield Segment(cell.plain + room, screen.get_style(cell.style) if cell.style else None)
-            if position < last:
-                yield Segment(" " * _GAP)
-        yield Segment.line()
+    def _line(self, row: Row) -> RichText:
+        gap = Text(" " * _GAP)
+        return gap.join(
+            self._padded(_styled(row[title]), column) for column, title in enumerate(self.titles)
+        ).__rich__()
+
+    def _padded(self, cell: Text, column: int) -> Text:
+        padded = Text(cell.plain + self._room(cell.plain, column), cell.style)
+        padded.spans += cell.spans
+        return padded
+
+
+def _styled(cell: Text | str) -> Text:
+    return verbatim(cell) if isinstance(cell, str) else cell
 
 
 @dataclass(frozen=True)
@@ -107,7 +121,14 @@ class FirstFitting:
 
     tables: tuple[Grid, ...]
 
-    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+    def lines(self, width: int) -> Iterator[str]:
+        """See Drawable."""
+        return self._chosen(width).lines(width)
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Any]:
+        """See rich."""
+        yield self._chosen(options.max_width)
+
+    def _chosen(self, width: int) -> Grid:
         """Measured against what they take, not what they are given."""
-        fitting = (each for each in self.tables if each.width <= options.max_width)
-        yield next(fitting, self.tables[-1])
+        return next((each for each in self.tables if each.width <= width), self.tables[-1])

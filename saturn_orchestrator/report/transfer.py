@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-
-from rich.status import Status
+from typing import TYPE_CHECKING
 
 from saturn_orchestrator.report.style import Screen, can_redraw, show, size_text, verbatim
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from saturn_orchestrator.report.terminal import Terminal
 
 PLAIN_EVERY_S = 10.0
 
@@ -27,7 +31,7 @@ class TransferView:
         self._told[host, service] = f"{host} {service}: {size_text(done)} of {size_text(total)}"
         words = self._told.pop((host, service)) if done >= total else ", ".join(self._told.values())
         if can_redraw(self._screen):
-            self._redraw(words)
+            self._redraw(self._screen, words)
         elif done >= total or self._clock() - self._said_at >= PLAIN_EVERY_S:
             self._said_at = self._clock()
             show(self._screen, verbatim(words))
@@ -38,8 +42,8 @@ class TransferView:
         if status:
             status.stop()
 
-    def _redraw(self, words: str) -> None:
+    def _redraw(self, terminal: Terminal, words: str) -> None:
         if self._status is None:
-            self._status = self._screen.status(verbatim(words))
+            self._status = terminal.status(verbatim(words).__rich__())
             self._status.start()
-        self._status.update(verbatim(words))
+        self._status.update(verbatim(words).__rich__())

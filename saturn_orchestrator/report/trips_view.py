@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rich.text import Text
-
 from saturn_orchestrator.report.style import verbatim
 from saturn_orchestrator.report.tables import Grid, Row, table
+from saturn_orchestrator.report.text import Text
 from saturn_orchestrator.session.trip import STEPS, Trip
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Group
-from rich.text import Text
-
 from saturn_orchestrator.report.documents import VERSION
 from saturn_orchestrator.report.style import look, unbroken, verbatim
+from saturn_orchestrator.report.text import Group, Text
 from saturn_orchestrator.session.introduction import Introduction, Outcome, Standing, Trusted
 from saturn_orchestrator.session.known_hosts import Key
 
@@ -60,7 +58,7 @@ def trusted_text(done: Trusted) -> Text:
     words = _SETTLED.get(found.standing) or _OUTCOMES[done.outcome]
     line = unbroken(words.format(host=found.host.name, file=found.host.ssh.known_hosts) + ".")
     shown = _shown(found)
-    return line.append(f"\n  {shown.named}") if shown and done.outcome is not Outcome.DECLINED else line
+    return line.append_text(Text(f"\n  {shown.named}")) if shown and done.outcome is not Outcome.DECLINED else line
 
 
 def trust_document(done: Trusted) -> dict[str, Any]:

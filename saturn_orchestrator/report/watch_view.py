@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import IO, Protocol
 
-from rich.console import Group
 from rich.live import Live
-from rich.text import Text
 
 from saturn_orchestrator import events
 from saturn_orchestrator.ages import seconds_between, span_text
 from saturn_orchestrator.report.documents import Document, dump_line, watch_document
 from saturn_orchestrator.report.problems import problem_block
 from saturn_orchestrator.report.status_view import Remark, status_table
-from saturn_orchestrator.report.style import Screen, is_unread, show, silence, verbatim
+from saturn_orchestrator.report.streams import is_unread, silence
+from saturn_orchestrator.report.style import show, verbatim
+from saturn_orchestrator.report.terminal import Terminal
+from saturn_orchestrator.report.text import Group, Text
 from saturn_orchestrator.report.times import local_time
 from saturn_orchestrator.state.watch import Presence, WatchState
 
@@ -39,7 +40,7 @@ class WatchTable:
     """A WatchView on a terminal. on_gone: told when the terminal went away. clock: the present moment, RFC 3339."""
 
     def __init__(
-        self, screen: Screen, period_s: float, on_gone: Callable[[], None], clock: Callable[[], str] = events.now
+        self, screen: Terminal, period_s: float, on_gone: Callable[[], None], clock: Callable[[], str] = events.now
     ) -> None:
         self._screen = screen
         self._period_s = period_s

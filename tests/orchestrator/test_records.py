@@ -1,4 +1,4 @@
-"""A class that is completed with its first use is what the standard library makes of it."""
+"""A record is what the standard library would make of it, used or not."""
 
 import copy
 import dataclasses
