@@ -36,9 +36,9 @@ _FRESH = object()
 
 def _record(kind: Any) -> Any:
     own = {name: vars(kind).get(name, dataclasses.MISSING) for name in vars(kind).get("__annotations__", ())}
-    fields = {**getattr(kind, "__record_defaults__", {}), **own}
+    fields = {**getattr(kind, "__record_fields__", {}), **own}
     methods = {
-        "__record_defaults__": fields, "__record_values__": attrgetter(*fields), "__match_args__": tuple(fields),
+        "__record_fields__": fields, "__record_values__": attrgetter(*fields), "__match_args__": tuple(fields),
         "__dataclass_fields__": _Fields(kind), "__init__": _first(kind), "__eq__": _eq, "__hash__": _hash,
         "__repr__": _repr, "__setattr__": _refuse, "__delattr__": _refuse,
     }  # fmt: skip
@@ -64,7 +64,7 @@ def _first(kind: Any) -> Callable[..., None]:
     """An `__init__` that gives its place to the real one."""
 
     def first(self: Any, *given: object, **named: object) -> None:
-        kind.__init__ = _init(kind.__record_defaults__)  # of two threads that come at once both may do it
+        kind.__init__ = _init(kind.__record_fields__)  # of two threads that come at once both may do it
         kind.__init__(self, *given, **named)
 
     return first
@@ -100,7 +100,7 @@ def _hash(self: Any) -> int:
 
 
 def _repr(self: Any) -> str:
-    told = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__record_defaults__)
+    told = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__record_fields__)
     return f"{type(self).__qualname__}({told})"
 
 

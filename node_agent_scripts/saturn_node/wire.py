@@ -931,8 +931,8 @@ def plain(value: Any) -> Any:
     """The event or request as JSON has it: records are objects, and tuples are lists."""
     if isinstance(value, (str, int, float)) or value is None:
         return value
-    if hasattr(value, "__record_fields__") or hasattr(value, "__dataclass_fields__"):
-        return {name: plain(each) for name, each in vars(value).items()}
+    if hasattr(value, "__record_fields__"):
+        return {name: plain(getattr(value, name)) for name in value.__record_fields__}
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     if isinstance(value, dict):
