@@ -18,7 +18,8 @@ from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.policy import Definition, Violation, violations
 from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.topology.document import Document, dotted, read
-from saturn_orchestrator.topology.load import compose_file, shown
+from saturn_orchestrator.topology.load import compose_file
+from saturn_orchestrator.topology.location import shown
 from saturn_orchestrator.topology.model import Topology
 
 _DIGITS = 100

@@ -13,7 +13,8 @@ from saturn_orchestrator.errors import UsageError
 from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.topology.addition import with_host
 from saturn_orchestrator.topology.document import parsed
-from saturn_orchestrator.topology.load import load, shown
+from saturn_orchestrator.topology.load import load
+from saturn_orchestrator.topology.location import shown
 from saturn_orchestrator.topology.model import Host, Topology
 
 _STARTER = """# What is true of {host} alone. It is laid over its entry in topology.yaml, and has the same keys:

@@ -22,7 +22,7 @@ from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.report.documents import Document, dump, order_document
 from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.state.outcome import Outcome
-from saturn_orchestrator.topology.load import shown
+from saturn_orchestrator.topology.location import shown
 from saturn_orchestrator.topology.spelling import near
 
 PRE, POST, FAILURE = "pre-deploy", "post-deploy", "on-failure"

@@ -28,8 +28,7 @@ from saturn_orchestrator.report.notice import notice_of
 from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.state.notices import Ledger, Notice, Sent, Told, ledger_of, occasions, ruling
 from saturn_orchestrator.state.outcome import Outcome
-from saturn_orchestrator.topology.document import read
-from saturn_orchestrator.topology.load import shown
+from saturn_orchestrator.topology.location import shown
 from saturn_orchestrator.topology.model import Target, Topology
 
 LIMIT_S = 10.0
@@ -224,6 +223,8 @@ def target_findings(topology: Topology) -> Iterator[InventoryFinding]:
     """What `saturn validate` says of targets whose URL is written out: it looks like one with a secret in it."""
     if not any(_is_secret(each.url) for each in topology.notify.targets):
         return
+    from saturn_orchestrator.topology.document import read
+
     document = read(topology.file, shown(topology.file))
     for index, target in enumerate(topology.notify.targets):
         if _is_secret(target.url):

@@ -14,9 +14,10 @@ from saturn_orchestrator.app.hooks import hook_findings
 from saturn_orchestrator.app.notices import target_findings
 from saturn_orchestrator.errors import InventoryError, InventoryFinding
 from saturn_orchestrator.records import dataclass
-from saturn_orchestrator.repository import leaks
+from saturn_orchestrator.repository.leaks import leaks
 from saturn_orchestrator.topology.document import kind_of, read
-from saturn_orchestrator.topology.load import compose_file, load, shown
+from saturn_orchestrator.topology.load import compose_file, load
+from saturn_orchestrator.topology.location import shown
 from saturn_orchestrator.topology.model import Topology
 
 

@@ -17,8 +17,6 @@ from saturn_node import dotenv
 from saturn_orchestrator.app.program import MAX_BYTES, run_program
 from saturn_orchestrator.errors import SecretUnavailable
 from saturn_orchestrator.events import Request, neutral
-from saturn_orchestrator.repository.leaks import is_env
-from saturn_orchestrator.state.redaction import LEARNED_MIN, is_secret_name
 from saturn_orchestrator.topology.model import Host, Secrets, Service, Topology
 
 WORDS_MAX = 300
@@ -50,6 +48,9 @@ def at_hand(topology: Topology, environ: Mapping[str, str]) -> Iterator[tuple[st
 
     Of a file every long value counts for a secret, of the environment only what is called one.
     """
+    from saturn_orchestrator.repository.leaks import is_env  # what secrets look like takes its time to compile
+    from saturn_orchestrator.state.redaction import LEARNED_MIN, is_secret_name
+
     folders = sorted({service.folder for host in topology.hosts.values() for service in host.services})
     for file in (file for folder in folders for file in sorted((topology.folder / folder).glob(".env*"))):
         if is_env(file.name):

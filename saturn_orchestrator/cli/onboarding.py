@@ -30,7 +30,7 @@ from saturn_orchestrator.report.style import console, show
 from saturn_orchestrator.report.trust_view import trusted_text
 from saturn_orchestrator.session.introduction import Outcome as KeyOutcome
 from saturn_orchestrator.state.outcome import EXIT_DECLINED, EXIT_FAILED
-from saturn_orchestrator.topology.load import shown
+from saturn_orchestrator.topology.location import shown
 from saturn_orchestrator.topology.model import Topology
 
 _EXIT_CODES = {Outcome.DECLINED: EXIT_DECLINED, Outcome.BLOCKED: EXIT_FAILED}

@@ -50,7 +50,8 @@ def command(
         standings = await status(topology, hosts, dial, memory, dial.book)
         return standings, await surroundings(topology, dial.book)
 
-    standings, around = dialled(topology, asked)
+    with memory.kept_open():
+        standings, around = dialled(topology, asked)
     if as_json:
         from saturn_orchestrator.report.documents import dump, status_document
 

@@ -223,7 +223,8 @@ def run_catch_up(
 ) -> int:
     """Deploy what waits for hosts that are back, print the summary (or the document), and return the exit code."""
     terminal = Terminal.of(verbose=verbose)
-    known = {host.name: memory.deferred(host.name) for host in hosts}
+    with memory.kept_open():
+        known = {host.name: memory.deferred(host.name) for host in hosts}
     waiting = {name: each for name, each in known.items() if each}
     return dialled(
         topology,

@@ -7,10 +7,13 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from saturn_orchestrator import events
 from saturn_orchestrator.journal.rows import journalled_events, replayed
-from saturn_orchestrator.state.workplace import Shelf
+
+if TYPE_CHECKING:
+    from saturn_orchestrator.state.workplace import Shelf
 
 _BUSY_S = 10
 
@@ -59,6 +62,8 @@ def opened(file: Path, warn: Callable[[str], None]) -> sqlite3.Connection:
 
 def condition(file: Path) -> Shelf:
     """What can be told of the journal without changing it: it is neither made, migrated, nor set aside."""
+    from saturn_orchestrator.state.workplace import Shelf
+
     newest = len(_MIGRATIONS)
     if not file.exists():
         return Shelf(file, is_there=False, newest=newest)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,10 +26,29 @@ class Records:
         """`warn` is told in a sentence when the journal cannot be read."""
         self._file = file
         self._warn = warn
+        self._database: sqlite3.Connection | None = None
+        self._is_kept_open = False
+        self._replayed: dict[str, RunState | None] = {}
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """For whoever asks of many hosts: the file is opened once, and each run replayed once."""
+        self._is_kept_open = True
+        try:
+            yield
+        finally:
+            self._is_kept_open = False
+            self._replayed.clear()
+            self._close()
 
     def replay(self, run: str) -> RunState | None:
         """The state of a run, by the same reduce that made it; None when the journal does not know it."""
-        return self._asked(lambda database: replayed(database, run), None)
+        if run in self._replayed:
+            return self._replayed[run]
+        state = self._asked(lambda database: replayed(database, run), None)
+        if self._is_kept_open:
+            self._replayed[run] = state
+        return state
 
     def unfinished(self, host: str) -> tuple[str, ...]:
         """The runs that were ordered on the host and have no end here, newest first."""
@@ -122,7 +141,7 @@ class Records:
         if not self._file.exists():
             return otherwise
         try:
-            with closing(opened(self._file, self._warn)) as database:
+            with self._opened() as database:
                 return ask(database)
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, sqlite3.Error) and is_damage(error):
@@ -130,3 +149,20 @@ class Records:
             else:
                 self._warn(f"the journal {self._file} cannot be read: {error}")
             return otherwise
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        self._database = self._database or opened(self._file, self._warn)
+        try:
+            yield self._database
+        except sqlite3.Error:
+            self._close()
+            raise
+        finally:
+            if not self._is_kept_open:
+                self._close()
+
+    def _close(self) -> None:
+        database, self._database = self._database, None
+        if database:
+            database.close()

@@ -2,6 +2,5 @@
 
 from saturn_orchestrator.repository.bundle import thin_bundle
 from saturn_orchestrator.repository.git import Commit, Distance, Repository, revision_names
-from saturn_orchestrator.repository.leaks import leaks
 
-__all__ = ["Commit", "Distance", "Repository", "leaks", "revision_names", "thin_bundle"]
+__all__ = ["Commit", "Distance", "Repository", "revision_names", "thin_bundle"]

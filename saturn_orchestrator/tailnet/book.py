@@ -18,8 +18,14 @@ class AddressBook:
 
     def __init__(self, daemon: Tailscaled | None = None) -> None:
         """Nobody is asked yet. daemon: this machine's unless told."""
-        self.daemon = daemon or LocalDaemon.found()
+        self._daemon = daemon
         self._asking: asyncio.Task[Tailnet | Trouble] | None = None
+
+    @property
+    def daemon(self) -> Tailscaled:
+        """The one that is asked; found with the first question."""
+        self._daemon = self._daemon or LocalDaemon.found()
+        return self._daemon
 
     async def tailnet(self) -> Tailnet | Trouble:
         """The tailnet, or why there is none."""

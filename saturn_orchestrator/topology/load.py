@@ -19,6 +19,7 @@ from saturn_orchestrator.topology import schema
 from saturn_orchestrator.topology.carriers import is_carrier
 from saturn_orchestrator.topology.document import Document, KeyPath, dotted, parsed, read
 from saturn_orchestrator.topology.entries import Defaults, HostEntry, Layout, Section, ServiceEntry, TopologyEntry
+from saturn_orchestrator.topology.location import shown
 from saturn_orchestrator.topology.model import Host, Policy, Service, Topology
 from saturn_orchestrator.topology.order import cycles, deploy_order
 from saturn_orchestrator.topology.resolve import keys, laid_over, resolved, section
@@ -110,12 +111,6 @@ def repository_root(file: Path) -> Path:
 def compose_file(folder: Path) -> Path | None:
     """The compose file of the service in folder, by compose's own names."""
     return next((folder / name for name in COMPOSE_FILES if (folder / name).is_file()), None)
-
-
-def shown(path: Path) -> str:
-    """The path as a person would type it here: relative to the current folder when it lies below it."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where an inventory lies. Apart from its reading, so that a completion can ask without importing pydantic."""
+"""Where an inventory lies. Apart from its reading, so that whoever only asks this need not import pydantic."""
 
 from __future__ import annotations
 
@@ -22,3 +22,9 @@ def find(start: Path) -> Path:
         code="inventory_not_found",
         hint="saturn init   (or name one: saturn --inventory PATH ...)",
     )
+
+
+def shown(path: Path) -> str:
+    """The path as a person would type it here: relative to the current folder when it lies below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

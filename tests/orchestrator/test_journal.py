@@ -470,3 +470,35 @@ def test_the_condition_of_a_journal_is_told_and_nothing_is_changed(tmp_path):
     assert condition(folder).trouble
     assert {each: each.read_bytes() for each in before} == before
     assert not absent.exists()
+
+
+def test_whoever_asks_of_many_hosts_opens_the_journal_once_and_replays_a_run_once(tmp_path, monkeypatch):
+    file = tmp_path / "journal.db"
+    live = journalled(file, run_state("alpha", "beta"), [*story("alpha"), *story("beta")])
+    openings: list[Path] = []
+
+    def counted(file, warn):
+        openings.append(file)
+        return opened(file, warn)
+
+    monkeypatch.setattr("saturn_orchestrator.journal.records.opened", counted)
+    records = Records(file, never)
+    with records.kept_open():
+        assert {records.newest(host)[0] for host in ("alpha", "beta")} == {RUN}
+        assert records.replay(RUN) == live
+        assert records.replay(RUN) is records.replay(RUN)
+    assert len(openings) == 1
+    assert records.newest("alpha")[0] == RUN
+    assert len(openings) == 2
+
+
+def test_a_journal_that_breaks_while_it_is_kept_open_is_set_aside(tmp_path):
+    file = tmp_path / "journal.db"
+    said: list[str] = []
+    journalled(file, run_state(), story("alpha"))
+    records = Records(file, said.append)
+    with records.kept_open():
+        file.write_bytes(file.read_bytes()[:4096] + b"x" * 60_000)
+        assert records.replay(RUN) is None
+        assert "was set aside" in said[0]
+        assert records.runs(5) == ()

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from support.repository import GitFolder
 
-from saturn_orchestrator.repository import leaks
-from saturn_orchestrator.repository.leaks import FOUND_MAX, SIZE_MAX, is_env
+from saturn_orchestrator.repository.leaks import FOUND_MAX, SIZE_MAX, is_env, leaks
 from saturn_orchestrator.repository.shapes import ALLOW
 
 SECRET = "gh" + "p_" + "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zAbCdE"
