@@ -1,10 +1,15 @@
 #!/bin/sh
-# A docker of fixed cost, which is run as ROOT/docker: `up` takes 20 ms, all else next to nothing. It keeps what it knows
-# beside it: `containers/sN` has the release and the folder of project sN, `calls` a line for each call. Compose files
+# A docker of fixed cost, which is run as ROOT/docker. It keeps what it knows beside it: `costs` has the seconds that an
+# `up`, another word of compose, and a question to the engine take, 0 for next to nothing; `containers/sN` has the
+# release and the folder of project sN, `calls` a line for each call. Compose files
 # are JSON as compose would resolve them. Every image is there, and every container is healthy. But for the `sleep` it
 # starts no program and no shell of its own: that would cost more than what it stands for.
 here=${0%/*}
 echo "$*" >>"$here/calls"
+read -r of_up of_compose of_engine <"$here/costs"
+
+# What a call takes, however many do so at once: on machines of their own they would not share a processor.
+takes() { case $1 in 0) ;; *) sleep "$1" ;; esac; }
 
 # The container of a project: project, release, folder, id.
 known() {
@@ -44,10 +49,10 @@ compose() {
     shift 2
   done
   case $1 in
-    version) echo 2.40.2 ;;
-    config) while read -r line; do echo "$line"; done <"$file" ;;
+    version) takes "$of_compose"; echo 2.40.2 ;;
+    config) takes "$of_compose"; while read -r line; do echo "$line"; done <"$file" ;;
     up)
-      sleep 0.02
+      takes "$of_up"
       while read -r line; do
         case $line in *'"RELEASE"'*) release=${line#*: \"} release=${release%%\"*} ;; esac
       done <"$file"
@@ -64,8 +69,13 @@ unknown() {
 }
 
 digest=000000000000000000000000000000000000000000000000000000
+if [ "$1" = compose ]; then
+  shift
+  compose "$@"
+  exit
+fi
+takes "$of_engine"
 case $1 in
-  compose) shift; compose "$@" ;;
   version) echo 28.2.2 ;;
   info) echo "$here" ;;
   ps) wanted=${*##*compose.project} wanted=${wanted%% *}; projects listed ;;

@@ -19,12 +19,16 @@ from .steps import brought_up, checked, fetched, steps
 
 @dataclass
 class Homelab:
-    """hosts machines with the same services. docker_calls: of each competitor, in its last run, on one host."""
+    """hosts machines with the same services. docker_calls: of each competitor, in its last run, on one host.
+
+    costs: what docker takes there, see docker.sh.
+    """
 
     where: Ground
     name: str
     hosts: int
     services: tuple[str, ...]
+    costs: str
     docker_calls: dict[str, int] = field(default_factory=dict)
     release: int = 0
 
@@ -47,6 +51,7 @@ class Homelab:
                 root = self.root(who, host)
                 (root / "containers").mkdir(parents=True)
                 (root / "docker").symlink_to(HERE / "docker.sh")
+                (root / "costs").write_text(f"{self.costs}\n")
                 quietly(("git", "clone", "-q", str(self.folder), str(root / "repo")))
 
     def released(self) -> None:
