@@ -39,7 +39,7 @@ def _record(kind: Any) -> Any:
     fields = {**getattr(kind, "__record_defaults__", {}), **own}
     kind.__record_defaults__ = fields
     kind.__record_values__ = attrgetter(*fields)
-    kind.__match_args__ = tuple(fields)
+    setattr(kind, "__match_args__", tuple(fields))  # noqa: B010 - mypy knows better
     kind.__dataclass_fields__ = _Fields(kind)
     kind.__init__ = _first(kind)
     kind.__eq__, kind.__hash__, kind.__repr__ = _eq, _hash, _repr
@@ -89,7 +89,7 @@ def _init(defaults: dict[str, Any]) -> Any:
     return known["__init__"]
 
 
-def _eq(self: Any, other: object) -> object:
+def _eq(self: Any, other: Any) -> object:
     if type(other) is not type(self):
         return NotImplemented
     return self.__record_values__(self) == self.__record_values__(other)
