@@ -80,7 +80,7 @@ class Text:
             elif self.no_wrap:
                 yield f"{line[: width - 1]}…" if self.overflow == "ellipsis" else line[:width]
             else:
-                yield from _wrapped(line, width)
+                yield from _wrapped(line, width, self.overflow)
 
     def __rich__(self) -> RichText:
         """What it is to rich."""
@@ -133,13 +133,13 @@ def cells(line: str) -> int:
     return cell_len(line)
 
 
-def _wrapped(line: str, width: int) -> Iterator[str]:
+def _wrapped(line: str, width: int, overflow: str) -> Iterator[str]:
     """The line in several, broken between words; blanks stay behind the word before them, as far as there is room."""
     begin = filled = 0
     pieces = []
     for word in _WORD.finditer(line):
         if (size := len(word[0].rstrip())) > width:  # it must be broken itself
-            return drawn(Text(line), width)
+            return drawn(Text(line, overflow=overflow), width)
         if size > width - filled:
             pieces.append(line[begin : word.start()])
             begin, filled = word.start(), 0

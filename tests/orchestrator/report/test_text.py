@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from rich.console import Group as RichGroup
@@ -36,12 +36,14 @@ def by_us(*things: object, width: int) -> str:
     return stream.getvalue()
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS, max_size=4), st.integers(3, 40))
 def test_a_page_holds_byte_for_byte_what_rich_would_write(texts, width):
     assert by_us(Group(*texts), width=width) == by_rich(*texts, width=width)
     assert by_us(Group(*texts), width=width) == by_rich(Group(*texts), width=width)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=5), st.integers(12, 60), st.integers(2, 9))
 def test_a_table_on_a_page_is_the_one_that_rich_would_draw(rows, width, fold):
     cells = [dict(zip(("host", "status", "revision"), row, strict=True)) for row in rows]
@@ -55,6 +57,7 @@ def test_a_table_on_a_page_is_the_one_that_rich_would_draw(rows, width, fold):
     assert by_us(tables, width=width) == by_rich(tables, width=width)
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=4))
 def test_a_joined_text_is_to_rich_what_rich_would_join(texts):
     joined = Text("; ", "dim").join(texts).__rich__()
