@@ -82,6 +82,10 @@ class Text:
             else:
                 yield from _wrapped(line, width, self.overflow)
 
+    def is_whole(self, width: int) -> bool:
+        """Whether it is a line that is not broken."""
+        return self.plain.isprintable() and (self.overflow == "ignore" or cells(self.plain) <= width)
+
     def __rich__(self) -> RichText:
         """What it is to rich."""
         from rich.text import Span as RichSpan
@@ -107,8 +111,8 @@ class Group:
     def __rich_console__(self, screen: Console, options: ConsoleOptions) -> Iterator[Any]:
         """See rich. Texts that need no wrapping are spared it: rich takes its time for each."""
         for part in self.parts:
-            if isinstance(part, Text) and (part.overflow == "ignore" or cells(part.plain) <= options.max_width):
-                yield from part.__rich__().render(screen, end="\n")
+            if isinstance(part, Text) and part.is_whole(options.max_width):
+                yield from Text().join((part,)).__rich__().render(screen, end="\n")  # its style becomes a span
             else:
                 yield part
 

@@ -30,6 +30,15 @@ def by_rich(*things: object, width: int) -> str:
     return stream.getvalue()
 
 
+def coloured(thing: object, width: int) -> str:
+    stream = io.StringIO()
+    Console(
+        file=stream, width=width, height=25, force_terminal=True, color_system="standard", force_jupyter=False,
+        _environ={},
+    ).print(thing, crop=False)  # fmt: skip
+    return stream.getvalue()
+
+
 def by_us(*things: object, width: int) -> str:
     stream = io.StringIO()
     show(screen_of(stream, width), *things)
@@ -41,6 +50,13 @@ def by_us(*things: object, width: int) -> str:
 def test_a_page_holds_byte_for_byte_what_rich_would_write(texts, width):
     assert by_us(Group(*texts), width=width) == by_rich(*texts, width=width)
     assert by_us(Group(*texts), width=width) == by_rich(Group(*texts), width=width)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(WORDS, st.sampled_from(("", "bold", "cyan"))), max_size=4), st.integers(3, 40))
+def test_a_group_on_a_terminal_is_what_rich_makes_of_its_texts(words, width):
+    texts = [Text(plain, style) for plain, style in words]
+    assert coloured(Group(*texts), width) == coloured(RichGroup(*(each.__rich__() for each in texts)), width)
 
 
 @settings(deadline=None)
