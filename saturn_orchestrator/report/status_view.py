@@ -60,8 +60,9 @@ def status_table(
     """
     now = clock()
     known = remarks or {}
-    whole, alike = folded(standings, lambda each: _likeness(each, now, known.get(each.host)))
-    blocks = [block for standing in whole for block in _blocks(standing, now, known.get(standing.host))]
+    said = {each.host: _blocks(each, now, known.get(each.host)) for each in standings}
+    whole, alike = folded(standings, lambda each: None if said[each.host] else _likeness(each))
+    blocks = [block for standing in whole for block in said[standing.host]]
     blocks += waiting
     groups = [([each.host for each in group], _alike(group[0])) for group in alike]
     blocks += [folded_lines(groups, "saturn status --json   # or some: saturn status --hosts NAME,NAME")]
@@ -72,9 +73,9 @@ def status_table(
     return Group(*rows, *spaced(blocks), last)
 
 
-def _likeness(standing: Standing, now: str, remark: Remark | None) -> str | None:
-    """What a host is that many may be; None for one that something is to be said of."""
-    if _blocks(standing, now, remark) or not standing.facts or standing.source != "live":
+def _likeness(standing: Standing) -> str | None:
+    """What a host is that many may be, when nothing is to be said of it; None for one that is not as it should be."""
+    if not standing.facts or standing.source != "live":
         return None
     is_well = all(each.health in {"", "healthy"} and each.state != "stopped" for each in standing.facts.services)
     return _alike(standing) if is_well else None

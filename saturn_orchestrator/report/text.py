@@ -80,7 +80,11 @@ class Text:
             elif self.no_wrap:
                 yield f"{line[: width - 1]}…" if self.overflow == "ellipsis" else line[:width]
             else:
-                yield from _wrapped(line, width)
+                yield from _wrapped(line, width, self.overflow)
+
+    def is_whole(self, width: int) -> bool:
+        """Whether it is a line that is not broken."""
+        return self.plain.isprintable() and (self.overflow == "ignore" or cells(self.plain) <= width)
 
     def __rich__(self) -> RichText:
         """What it is to rich."""
@@ -107,8 +111,8 @@ class Group:
     def __rich_console__(self, screen: Console, options: ConsoleOptions) -> Iterator[Any]:
         """See rich. Texts that need no wrapping are spared it: rich takes its time for each."""
         for part in self.parts:
-            if isinstance(part, Text) and (part.overflow == "ignore" or cells(part.plain) <= options.max_width):
-                yield from part.__rich__().render(screen, end="\n")
+            if isinstance(part, Text) and part.is_whole(options.max_width):
+                yield from Text().join((part,)).__rich__().render(screen, end="\n")  # its style becomes a span
             else:
                 yield part
 
@@ -133,13 +137,13 @@ def cells(line: str) -> int:
     return cell_len(line)
 
 
-def _wrapped(line: str, width: int) -> Iterator[str]:
+def _wrapped(line: str, width: int, overflow: str) -> Iterator[str]:
     """The line in several, broken between words; blanks stay behind the word before them, as far as there is room."""
     begin = filled = 0
     pieces = []
     for word in _WORD.finditer(line):
         if (size := len(word[0].rstrip())) > width:  # it must be broken itself
-            return drawn(Text(line), width)
+            return drawn(Text(line, overflow=overflow), width)
         if size > width - filled:
             pieces.append(line[begin : word.start()])
             begin, filled = word.start(), 0

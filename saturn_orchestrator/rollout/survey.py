@@ -16,7 +16,7 @@ from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLos
 from saturn_orchestrator.events import Facts, Line, Plan, Request
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.records import dataclass
-from saturn_orchestrator.session.base import OpenSession, Session, Tell, nobody, patient
+from saturn_orchestrator.session.base import OpenSession, Patience, Session, Tell, nobody
 from saturn_orchestrator.topology.model import Host
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def connect(
     patience = patience_s or host.ssh.connect_timeout_s
     clock = _Clock(patience, tell)
     try:
-        async with patient(patience, clock.told, grace=GRACE) as told:
+        async with Patience(patience, clock.told, grace=GRACE) as told:
             told(events.SessionOpening(events.now(), 1))
             try:
                 return await open_session(host, told)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
+from types import TracebackType
 from typing import Protocol
 
 from saturn_orchestrator.events import Line, OwnEvent, Request, SessionWaiting
@@ -102,22 +103,32 @@ def nobody(_: OwnEvent) -> None:
     """A Tell for whoever does not want to know."""
 
 
-@asynccontextmanager
-async def patient(seconds: float, tell: Tell, *, grace: float = 1.0) -> AsyncIterator[Tell]:
+class Patience:
     """A time limit, and a Tell that stretches it as far as the word that it passes on asks for.
 
-    grace: a factor on every limit, for whoever waits for somebody who has the same one and can say more when it ends.
-
-    Raises:
-        TimeoutError: the time is over.
+    It is what `async with` gives. Raises TimeoutError when the time is over.
     """
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(seconds * grace) as limit:
 
-        def told(event: OwnEvent) -> None:
-            if isinstance(event, SessionWaiting):
-                with suppress(RuntimeError):  # the time was over just before
-                    limit.reschedule(max(limit.when() or 0.0, loop.time() + event.patience_s * grace))
-            tell(event)
+    def __init__(self, seconds: float, tell: Tell, *, grace: float = 1.0) -> None:
+        """grace: a factor on every limit, for whoever waits for somebody who has the same one and can say more then."""
+        self._limit = asyncio.timeout(seconds * grace)
+        self._tell = tell
+        self._grace = grace
 
-        yield told
+    async def __aenter__(self) -> Tell:
+        """The time begins."""
+        await self._limit.__aenter__()
+        return self._told
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """The time is over, or no matter any more."""
+        await self._limit.__aexit__(kind, error, trace)
+
+    def _told(self, event: OwnEvent) -> None:
+        if isinstance(event, SessionWaiting):
+            wanted = asyncio.get_running_loop().time() + event.patience_s * self._grace
+            with suppress(RuntimeError):  # the time was over just before
+                self._limit.reschedule(max(self._limit.when() or 0.0, wanted))
+        self._tell(event)

@@ -20,7 +20,7 @@ from saturn_orchestrator.events import OwnEvent, SessionWaiting, now
 from saturn_orchestrator.files import content
 from saturn_orchestrator.session import known_hosts
 from saturn_orchestrator.session.approval import Approvals
-from saturn_orchestrator.session.base import Channel, Offer, Session, Tell, nobody, patient
+from saturn_orchestrator.session.base import Channel, Offer, Patience, Session, Tell, nobody
 from saturn_orchestrator.session.descriptors import room, spent
 from saturn_orchestrator.session.known_hosts import Key
 from saturn_orchestrator.session.line import connected, unreached
@@ -105,6 +105,7 @@ class Switchboard:
         self._approvals = Approvals()
         self._jumps: Jumps | None = None
         self._known_hosts: dict[Path, str] = {}
+        self._identities: dict[Path, bool] = {}
         self._importing: asyncio.Future[object] | None = None
         self._looking: set[asyncio.Task[None]] = set()
         self._places = places or _affordable(len(hosts))
@@ -167,8 +168,9 @@ class Switchboard:
         Raises:
             SessionError: see route_of.
         """
-        known = await self.book.tailnet() if is_tailnet_wanted(host) else None
-        return route_of(host, known, now())
+        if not is_tailnet_wanted(host):
+            return route_of(host, None, "")
+        return route_of(host, await self.book.tailnet(), now())
 
     async def identity_trouble(self, host: Host) -> SessionError | None:
         """Why the key that the topology names for the host is of no use; None, too, when no way leads there."""
@@ -265,7 +267,7 @@ class Switchboard:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(PENDING_S, self._import_ssh)
         try:
-            async with patient(route.host.ssh.connect_timeout_s, tell) as told:
+            async with Patience(route.host.ssh.connect_timeout_s, tell) as told:
                 line = await self._dialled(route, told)
         except OSError as error:
             raise spent(error) or unreached(error, route, (route.note,) if route.note else ()) from error
@@ -285,7 +287,7 @@ class Switchboard:
             return not ssh.jump
         if ssh.jump or route.is_tailscale_ssh:  # the tailnet's keys are read by asyncssh
             return False
-        if ssh.identity_file and not ssh.identity_file.exists():
+        if ssh.identity_file and not self._is_there(ssh.identity_file):
             return False
         try:
             if ssh.known_hosts not in self._known_hosts:
@@ -294,6 +296,11 @@ class Switchboard:
         except (ValueError, OSError):
             return False
         return bool(found.keys or found.authorities)
+
+    def _is_there(self, identity: Path) -> bool:
+        if identity not in self._identities:
+            self._identities[identity] = identity.exists()
+        return self._identities[identity]
 
     def _import_ssh(self) -> None:
         if self._importing is None:

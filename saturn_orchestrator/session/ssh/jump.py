@@ -12,7 +12,7 @@ import asyncssh
 from saturn_orchestrator.errors import HostKeyRejected, SessionError
 from saturn_orchestrator.events import OwnEvent, SessionWaiting
 from saturn_orchestrator.session.approval import Approvals
-from saturn_orchestrator.session.base import Tell, patient
+from saturn_orchestrator.session.base import Patience, Tell
 from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.session.ssh.flight import Line
 from saturn_orchestrator.session.ssh.keys import keyscan
@@ -138,7 +138,7 @@ class Jumps:
         async with self.dial(route, tell) as dial:
             login = Login(route, self._approvals, dial, Trip())
             try:
-                async with patient(machine.ssh.connect_timeout_s, tell) as told:
+                async with Patience(machine.ssh.connect_timeout_s, tell) as told:
                     return await login.connection(told)
             except (OSError, asyncssh.Error) as error:
                 raise login.failure(error) from error

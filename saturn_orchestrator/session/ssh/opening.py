@@ -14,7 +14,7 @@ import asyncssh
 from saturn_orchestrator.errors import SessionError, TooManyFiles
 from saturn_orchestrator.events import SessionWaiting, now
 from saturn_orchestrator.session.approval import Approvals, Turn
-from saturn_orchestrator.session.base import Sighting, Tell, patient
+from saturn_orchestrator.session.base import Patience, Sighting, Tell
 from saturn_orchestrator.session.payload import bootstrap_command, payload
 from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.session.ssh.channel import WINDOW, SshChannel
@@ -83,7 +83,7 @@ async def _opened(
     connection: Flight | None = None
     is_open = False
     try:
-        async with patient(max(login.patience_s - spent_s, 0.0), tell) as told:
+        async with Patience(max(login.patience_s - spent_s, 0.0), tell) as told:
             connection = await login.connection(told, passenger)
             if not connection.has_left:
                 await connection.create_session(lambda: channel, shlex.join(command), encoding=None)
@@ -206,7 +206,7 @@ class Login:
             is_let_in = False
             try:
                 # The time that a turn took is no part of the login's.
-                async with patient(self._route.host.ssh.connect_timeout_s, tell) as told:
+                async with Patience(self._route.host.ssh.connect_timeout_s, tell) as told:
                     client = self._client = Client(self._route, told, self._approvals, turn, self._trip)
                     connection = await self._connected(line, client, kex, passenger)
                 if not (

@@ -8,7 +8,7 @@ from contextlib import suppress
 import asyncssh
 
 from saturn_orchestrator.session.approval import Approvals
-from saturn_orchestrator.session.base import Tell, nobody, patient
+from saturn_orchestrator.session.base import Patience, Tell, nobody
 from saturn_orchestrator.session.known_hosts import Key
 from saturn_orchestrator.session.route import Route
 from saturn_orchestrator.session.ssh.client import Client
@@ -32,7 +32,7 @@ async def offered_keys(route: Route, dial: Dial, tell: Tell) -> tuple[Key, ...]:
         SessionError: it cannot be reached, or offers none that is understood here.
     """
     try:
-        async with patient(route.host.ssh.connect_timeout_s, tell) as told:
+        async with Patience(route.host.ssh.connect_timeout_s, tell) as told:
             found = [await _offered(route, dial, told, sum(_KINDS, ()))]
             for kinds in _KINDS:
                 if not any(kind.startswith(_family(found[0])) for kind in kinds):

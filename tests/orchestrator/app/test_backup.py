@@ -59,7 +59,7 @@ def test_a_problem_of_docker_keeps_from_a_backup_and_one_of_git_does_not(tmp_pat
 def test_a_confirmed_backup_says_nothing_of_where_the_host_stands(tmp_path):
     told: list[object] = []
     desk = Desk(tmp_path, BackupNode())
-    desk.sink.noted = lambda host, event, run: told.append(event)
+    desk.sink.noted = lambda host, events, run: told.extend(events)
 
     desk.back_up()
 

@@ -67,7 +67,7 @@ def test_status_of_hosts_that_refuse_loads_neither_ssh_nor_what_reads_an_invento
         f"version: 1\ndefaults: {{git: {{url: u}}, ssh: {ssh}}}\n"
         "hosts: {alpha: {address: 127.0.0.1, transport: ssh}}\n",
     )
-    heavy = "{'asyncssh', 'pydantic', 'yaml'}"
+    heavy = "{'asyncssh', 'pydantic', 'yaml', 'rich'}"
     program = (
         "import atexit, sys; from saturn_orchestrator.cli.main import main;"
         f"atexit.register(lambda: print('imported:', sorted({heavy} & set(sys.modules)))); main(['status'])"
@@ -83,6 +83,16 @@ def test_status_of_hosts_that_refuse_loads_neither_ssh_nor_what_reads_an_invento
     assert (cold.returncode, cold.stdout.splitlines()[-1]) == (3, "imported: ['pydantic', 'yaml']")
     assert (warm.returncode, warm.stdout.splitlines()[-1]) == (3, "imported: []")
     assert warm.stdout.splitlines()[:-1] == cold.stdout.splitlines()[:-1]
+
+
+def test_a_deploy_loads_neither_ssh_nor_what_reads_an_inventory_nor_rich_before_it_needs_them():
+    program = (
+        "import sys, saturn_orchestrator.cli.wiring, saturn_orchestrator.app.deferral;"
+        "print(sorted({'asyncssh', 'pydantic', 'yaml', 'rich', 'tenacity'} & set(sys.modules)))"
+    )
+    done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, timeout=60)
+
+    assert done.stdout == "[]\n"
 
 
 def test_version_is_that_of_the_package(tmp_path):

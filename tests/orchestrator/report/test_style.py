@@ -4,12 +4,11 @@ import io
 import os
 
 import pytest
-from support.report_values import screen_of, shown
+from support.report_values import shown
 
 from saturn_orchestrator.plan.model import Action
 from saturn_orchestrator.report.style import (
     LOOKS,
-    can_redraw,
     console,
     counted,
     duration_text,
@@ -25,11 +24,6 @@ from saturn_orchestrator.report.style import (
 from saturn_orchestrator.state.model import Status
 
 HOSTILE = "[red]x[/red] :smile: \x1b[31m\u202eabc\r\n[/]"
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.parametrize(
@@ -117,58 +111,6 @@ def test_a_command_is_never_broken_by_a_narrow_screen():
     assert shown(unbroken(command), width=20) == command + "\n"
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
-def test_an_old_terminal_gets_stand_ins_of_the_same_width(encoding):
-    raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding=encoding)
-    show(console(stream, environ={}, width=80), verbatim("✔ ✘ … | 表 |"))
-    stream.flush()
-    assert (
-        raw.getvalue()
-        == {
-            "ascii": b"+ x . | ?? |\n",
-            "latin-1": b"+ x . | ?? |\n",
-            "cp437": b"+ x . | ?? |\n",
-        }[encoding]
-    )
-
-
-def test_lone_surrogates_do_not_break_a_utf8_screen():
-    raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding="utf-8")
-    show(console(stream, environ={}, width=80), "caf\udce9 é")
-    stream.flush()
-    assert raw.getvalue() == "caf? é\n".encode()
-
-
-@pytest.mark.parametrize(
-    ("environ", "output"),
-    [
-        ({"TERM": "xterm-256color"}, "\x1b[32m✔ changed\x1b[0m\n"),
-        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, "✔ changed\n"),
-        ({"TERM": "dumb"}, "✔ changed\n"),
-    ],
-)
-def test_colour_obeys_the_environment(environ, output):
-    stream = Terminal()
-    show(console(stream, environ=environ, width=80, height=24), word_text("changed"))
-    assert stream.getvalue() == output
-
-
-@pytest.mark.parametrize(("term", "redraws"), [("xterm", True), ("dumb", False), ("unknown", False)])
-def test_only_a_capable_terminal_can_be_redrawn(term, redraws):
-    assert can_redraw(console(Terminal(), environ={"TERM": term}, width=80, height=24)) is redraws
-    assert not can_redraw(screen_of(io.StringIO(), TERM=term))
-
-
-def test_a_log_that_wants_colour_is_not_redrawn():
-    assert not can_redraw(screen_of(io.StringIO(), TERM="xterm", FORCE_COLOR="1"))
-
-
-def test_a_dumb_terminal_has_the_width_that_is_asked_for():
-    assert console(Terminal(), environ={"TERM": "dumb"}, width=40).width == 40
-
-
 def test_a_console_falls_silent_when_its_reader_leaves():
     reader, writer = os.pipe()
     os.close(reader)
@@ -177,3 +119,8 @@ def test_a_console_falls_silent_when_its_reader_leaves():
         show(screen, "first")
         show(screen, "second")
         assert screen.quiet
+
+
+def test_a_page_is_as_wide_as_the_environment_says():
+    assert (console(io.StringIO(), environ={"COLUMNS": "132", "LINES": "x"}).width) == 132
+    assert console(io.StringIO(), environ={"COLUMNS": "0"}).width == 80

@@ -13,7 +13,7 @@ from saturn_orchestrator.errors import Denied, OffTailnet, SessionLost, Unreacha
 from saturn_orchestrator.events import OwnEvent, SessionOpening, SessionWaiting, now
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.rollout.survey import ATTEMPTS, connect, gather_facts, new_run_id
-from saturn_orchestrator.session.base import Session, Tell, patient
+from saturn_orchestrator.session.base import Patience, Session, Tell
 from saturn_orchestrator.topology.model import Host
 
 
@@ -105,7 +105,7 @@ def test_what_asks_for_less_patience_than_there_is_takes_none_away():
 def test_a_word_that_comes_too_late_stretches_nothing_and_is_told_all_the_same():
     async def story() -> list[OwnEvent]:
         told: list[OwnEvent] = []
-        async with patient(5.0, told.append) as tell:
+        async with Patience(5.0, told.append) as tell:
             pass
         tell(SessionWaiting(now(), "first_contact", "a path is being found", patience_s=40.0))
         return told
