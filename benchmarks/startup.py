@@ -124,7 +124,7 @@ def main() -> None:
         parts.append(table(("package", "ms"), [(each, f"{us / 1000:.1f}") for each, us in packages.most_common()]))
         parts.append(table(("module", "ms"), [(each, f"{us / 1000:.1f}") for each, us in modules.most_common(10)]))
     figures = {"cpu_s": taken, "imports_us": {name: dict(packages) for name, (packages, _) in timed.items()}}
-    kept("startup", "\n\n".join(parts), figures)
+    kept("startup", "\n\n".join(parts), figures, ROUNDS)
 
 
 def _quietly(argv: Sequence[str]) -> None:

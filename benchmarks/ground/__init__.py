@@ -285,14 +285,14 @@ def announced(name: str, minutes: float) -> None:
     )
 
 
-def kept(name: str, text: str, figures: object) -> None:
+def kept(name: str, text: str, figures: object, rounds: int = ROUNDS) -> None:
     """Print what was found, and write it to `results/`: a table for the page, and the figures, in JSON.
 
     figures: those that a plot is made of are seconds of each round, by what stands on the horizontal axis and by row:
     see walls.
     """
     RESULTS.mkdir(exist_ok=True)
-    spread = f"Median of {ROUNDS} rounds, with the least and the most." if ROUNDS > 1 else "One round."
+    spread = f"Median of {rounds} rounds, with the least and the most." if rounds > 1 else "One round."
     caption = f"{spread} {time.strftime('%Y-%m-%d')}: {machine()}. {versions()}."
     (RESULTS / f"{name}.md").write_text(f"{text}\n\n{caption}\n")
     (RESULTS / f"{name}.json").write_text(json.dumps({"caption": caption, "figures": figures}, indent=1) + "\n")
