@@ -79,11 +79,10 @@ def _gathered(order: NodeOrder, revision: str, supply: Supply, tell: Callable[[s
             tell(repaired)
         was_cut = os.path.exists(_intent(order.checkout))
         before = _stood(order.checkout, is_clean=not was_cut)
+    known = _set_origin(order)
     if supply.is_fetched and git.has_commit(order.checkout, revision):
-        _set_origin(order)
         return was_cut, Reached(before, revision, "cache", message="prefetched")
     is_asked = bool(order.origin) and order.source != "saturn"
-    known = _set_origin(order)
     if is_asked and not unreachable:
         unreachable = _fetch(order, known, supply, tell)
     is_there = git.has_commit(order.checkout, revision)

@@ -334,7 +334,7 @@ def up(task: Task, look: Look, service: ServiceOrder) -> tuple[Container, ...]:
 
 def _seen(look: Look, wanted: Wanted, before: Sequence[Container]) -> tuple[Container, ...]:
     """The containers of a service after something was done to it. before: those it had."""
-    look.survey.look_again({wanted.project.name: wanted.config}, before)
+    look.survey.look_again(wanted.project.name, wanted.config, before)
     return look.survey.containers(wanted.project.name)
 
 

@@ -6,7 +6,6 @@ The same question, "does its worker live?", is asked of a run's events.jsonl, wh
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
 
@@ -55,8 +54,7 @@ def is_held(path: str) -> bool:
 def describe(paths: Paths, holder: LockFact) -> None:
     """Write down who holds the lock; only its holder may."""
     record = {**vars(holder), "boot": boot_id(), "host": os.uname().nodename}
-    data = (json.dumps(record, indent=1) + "\n").encode()
-    state.write_atomically(os.path.join(paths.state, "lock.json"), data, is_durable=False)  # no lock outlives its boot
+    state.write_json(os.path.join(paths.state, "lock.json"), record, is_durable=False)  # no lock outlives its boot
 
 
 def holder(paths: Paths) -> LockFact | None:

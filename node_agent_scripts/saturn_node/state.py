@@ -188,14 +188,14 @@ def sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-def write_text(path: str, text: str) -> None:
-    """Write a one-line state file."""
-    write_atomically(path, (text + "\n").encode())
+def write_text(path: str, text: str, *, is_durable: bool = True) -> None:
+    """Write a one-line state file. is_durable: see write_atomically."""
+    write_atomically(path, (text + "\n").encode(), is_durable=is_durable)
 
 
-def write_json(path: str, record: dict[str, Any], mode: int = 0o644) -> None:
-    """Write a state file of one JSON object."""
-    write_atomically(path, (json.dumps(record, indent=1) + "\n").encode(), mode)
+def write_json(path: str, record: dict[str, Any], mode: int = 0o644, *, is_durable: bool = True) -> None:
+    """Write a state file of one JSON object. is_durable: see write_atomically."""
+    write_atomically(path, (json.dumps(record, indent=1) + "\n").encode(), mode, is_durable=is_durable)
 
 
 def read_text(path: str) -> str:
@@ -293,8 +293,8 @@ def write_progress(paths: Paths, progress: Progress) -> None:
     """Remember how far the deploy came, and its last service."""
     write_json(os.path.join(paths.state, "progress.json"), progress._asdict())
     if progress.completed:
-        last = (progress.completed[-1] + "\n").encode()
-        write_atomically(os.path.join(paths.state, "last_service"), last, is_durable=False)  # progress says the same
+        last = os.path.join(paths.state, "last_service")
+        write_text(last, progress.completed[-1], is_durable=False)  # progress says the same
 
 
 def read_record(paths: Paths, service: str) -> ServiceRecord | None:

@@ -45,20 +45,17 @@ class Survey:
         self._moved.add(project)
         self._containers.pop(project, None)
 
-    def look_again(self, wanted: Mapping[str, Mapping[str, Any]], before: Iterable[Container] = ()) -> None:
-        """Ask for the containers of these projects by those they had before, and by the names that compose gives.
+    def look_again(self, project: str, config: Mapping[str, Any], before: Iterable[Container]) -> None:
+        """Ask for a project's containers by those that it had before, and by the names that compose gives.
 
-        wanted: the config of each, by name. Of a project that is not as its config says all are listed, when it is
-        asked for.
+        Where they are not what its config says, every container is listed when it is asked for.
         """
-        names = (name for project, config in wanted.items() for name in compose.names(project, config))
-        asked = tuple(dict.fromkeys((*(each.id for each in before), *names)))
-        found = _by_project(compose.inspected(self.order, asked))
-        for project, config in wanted.items():
-            self.forget_containers(project)
-            if compose.is_complete(config, found.get(project, ())):
-                self._containers[project] = found.get(project, ())
-                self._moved.discard(project)
+        self.forget_containers(project)
+        asked = tuple(dict.fromkeys((*(each.id for each in before), *compose.names(project, config))))
+        found = _by_project(compose.inspected(self.order, asked)).get(project, ())
+        if compose.is_complete(config, found):
+            self._containers[project] = found
+            self._moved.discard(project)
 
     def images(self, names: Iterable[str]) -> dict[str, Image]:
         """Those of the images that are on the node, by the name that was asked for."""
