@@ -154,7 +154,7 @@ def _ordered(place: Place, services: tuple[ServiceOrder, ...] = (), **wish: obje
     os.makedirs(place.paths.run(run))
     request = Request(**order)
     state.write_atomically(place.paths.run(run, "request.json"), wire.encode(request).encode(), 0o600)
-    conversation.start_worker(place.paths, place.program, run)
+    conversation.start_worker(place.paths, place.program, place.executor, run)
     return _watch(place.paths, request)
 
 

@@ -336,18 +336,28 @@ def _start(request: Request, paths: Paths, executor: Executor, bundle: str, secr
     state.write_atomically(
         paths.run(request.run, "request.json"), wire.encode(replace(request, thin="")).encode(), 0o600
     )
-    start_worker(paths, program, request.run)
+    start_worker(paths, program, executor.short, request.run)
 
 
-def start_worker(paths: Paths, program: str, run: str) -> None:
-    """Start a detached worker for a run whose request lies in its folder."""
-    argv = (sys.executable or "/usr/bin/python3", "-I", "-S", "-c", _WORK, bytecode.quickest(program), program)
-    launch.start((*argv, "worker", run), paths.run(run, "worker.log"), f"saturn-{run}")
+def start_worker(paths: Paths, program: str, executor: str, run: str) -> None:
+    """Start a detached worker for a run whose request lies in its folder. executor: the beginning of its digest."""
+    archive = bytecode.quickest(program)
+    argv = (sys.executable or "/usr/bin/python3", "-I", "-S", "-c", _WORK, archive, program, "worker", run)
+
+    def work(way: str) -> int:
+        package = sys.modules[__package__]
+        package.__path__.insert(0, os.path.join(archive, __package__))  # what it came from may have been in memory
+        from . import worker  # no answer that starts no run shall load what only a run needs
+
+        return worker.work(paths.root, run, executor, way)
+
+    job = launch.Job(argv, work, ("saturn-node", "worker", run))
+    launch.start(job, paths.run(run, "worker.log"), f"saturn-{run}")
 
 
 _WORK = (
-    "import sys; del sys.argv[0]; sys.path.insert(0, sys.argv[0]); del sys.argv[0]; "
-    "from saturn_node.__main__ import main; sys.exit(main())"
+    "import gc, sys; gc.disable(); del sys.argv[0]; sys.path.insert(0, sys.argv[0]); del sys.argv[0]; "
+    "from saturn_node.__main__ import main; gc.freeze(); gc.enable(); sys.exit(main())"
 )
 """Starts the program that stands second from the archive that stands first: Python takes twice as long to run a zip."""
 

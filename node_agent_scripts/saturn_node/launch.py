@@ -2,14 +2,17 @@
 
 Three ways, tried in this order: `systemd` (a transient unit of the system, for root), `systemd-user` (one of the user's
 own manager, which outlives the login only where lingering is on), `forked` (a double fork and a session of its own).
+systemd starts a program anew; a fork is this very program, loaded already: to start Python is half of a worker's work.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import pwd
 import subprocess
-from typing import Mapping, NamedTuple, NoReturn, Sequence
+import sys
+from typing import Callable, Mapping, NamedTuple, NoReturn, Sequence
 
 SYSTEMD = "systemd"
 SYSTEMD_USER = "systemd-user"
@@ -55,17 +58,29 @@ class Node(NamedTuple):
         return self.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{self.uid}"
 
 
-def start(argv: Sequence[str], log_path: str, unit: str) -> str:
-    """Start the command detached, with `--launch WAY` added to it and its output appended to `log_path`.
+class Job(NamedTuple):
+    """What is to be done detached, said twice: as a command for systemd, and as what this program calls in a fork.
 
-    unit: the name of its unit. Returns the way. When systemd does not answer in time the command may be started twice;
+    argv: the command; `--launch WAY` is added to it. work: called with the way; the exit status. words: what a fork is
+    called in the list of processes.
+    """
+
+    argv: Sequence[str]
+    work: Callable[[str], int]
+    words: Sequence[str]
+
+
+def start(job: Job, log_path: str, unit: str) -> str:
+    """Start the job detached, its output appended to `log_path`.
+
+    unit: the name of its unit. Returns the way. When systemd does not answer in time the job may be started twice;
     the worker takes its run's lock first, so that the second one finds it taken and ends.
     """
     node = Node.here()
-    way = way_of(node, argv)
-    if way != FORKED and _is_accepted(unit_command(node, way, (*argv, "--launch", way), unit), node):
+    way = way_of(node, job.argv)
+    if way != FORKED and _is_accepted(unit_command(node, way, (*job.argv, "--launch", way), unit), node):
         return way
-    _fork((*argv, "--launch", FORKED), log_path)
+    _fork(job, log_path)
     return FORKED
 
 
@@ -115,33 +130,58 @@ def redirect(log_path: str) -> None:
             os.close(descriptor)
 
 
-def _fork(argv: tuple[str, ...], log_path: str) -> None:
+def _fork(job: Job, log_path: str) -> None:
     child = os.fork()
     if child == 0:
-        _detach(argv, log_path)
+        _detach(job, log_path)
     os.waitpid(child, 0)
 
 
-def _detach(argv: tuple[str, ...], log_path: str) -> NoReturn:
+def _detach(job: Job, log_path: str) -> NoReturn:
     """In the child: fork once more, so that the worker leads no session and can never get a terminal."""
     try:
         os.setsid()
         if os.fork() == 0:
-            _become(argv, log_path)
+            _become(job, log_path)
     finally:
         os._exit(0)
 
 
-def _become(argv: tuple[str, ...], log_path: str) -> NoReturn:
+def _become(job: Job, log_path: str) -> NoReturn:
+    """In the child's child: do the work, and nothing of what the program that it comes from has still to do."""
+    status = 1
     try:
         os.umask(0o022)
         os.chdir("/")
         redirect(log_path)
         _close_others()  # sshd waits for the last holder of a session's descriptors
-        os.execv(argv[0], argv)  # noqa: S606 - a tuple of words, no shell
-    except OSError as error:
-        os.write(2, f"{argv[0]} cannot be started: {error}\n".encode())
-    os._exit(127)
+        gc.freeze()  # nothing that was left behind is closed late: its descriptors may be somebody else's by then
+        entitle(job.words)
+        status = job.work(FORKED)
+    except BaseException:  # noqa: BLE001 - whatever it is, it must not become an answer of the conversation
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def entitle(words: Sequence[str]) -> None:
+    """Let ps, top and pkill know this process by these words: a fork has those of the program it comes from.
+
+    They are written where the kernel reads a process's arguments from, as far as there is room: see proc(5), `cmdline`
+    and `arg_start`. Where that is forbidden it keeps its old ones; saturn itself finds a worker by its lock.
+    """
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            numbers = file.read().rpartition(b")")[2].split()
+        begin, end = (int(number) for number in numbers[45:47])
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            memory.seek(begin)
+            memory.write("\0".join(words).encode()[: end - begin - 1].ljust(end - begin, b"\0"))
+        with open("/proc/self/comm", "w", encoding="utf-8") as file:
+            file.write(words[0])
+    except (OSError, ValueError):
+        return
 
 
 def _close_others() -> None:

@@ -45,7 +45,9 @@ def say(text):
 if sys.version_info < (3, 8):
     say("refused python_too_old %d.%d" % sys.version_info[:2])
     sys.exit(3)
-import hashlib, os
+import gc, hashlib, os
+gc.disable()
+leave = os._exit
 {_READY}digest, size, root = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 def matches(data):
     return hashlib.sha256(data).hexdigest() == digest
@@ -79,13 +81,20 @@ if not path:
         import atexit, tempfile
         place, path = tempfile.mkstemp(suffix=".pyz")
         atexit.register(os.unlink, path)
+        leave = sys.exit
     with os.fdopen(place, "wb", closefd=False) as file:
         file.write(data)
 sys.path.insert(0, path)
 from saturn_node.conversation import converse
+gc.freeze()
+gc.enable()
 say("have")
-sys.exit(converse(data, digest, early))
+status = converse(data, digest, early)
+sys.stdout.flush()
+leave(status)
 """
+"""Its start and end are a good part of a short answer: no garbage is looked for while modules are loaded, and where
+nothing is left to do at exit nothing is taken apart there."""
 
 _START = f"""
 import hashlib, os, sys

@@ -50,7 +50,8 @@ as systemctl --user stop 'saturn-*'
 LAUNCHER = """
 import sys
 from saturn_node import launch
-print(launch.start(tuple(sys.argv[2:]), sys.argv[1], "saturn-20261123T161002Z-7f3a"), flush=True)
+job = launch.Job(tuple(sys.argv[2:]), lambda way: 1, ("saturn-node", "worker", "r1"))
+print(launch.start(job, sys.argv[1], "saturn-20261123T161002Z-7f3a"), flush=True)
 """
 WORKER = """
 import json, os, sys, time

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,49 +63,95 @@ def test_a_unit_of_the_user_is_asked_of_the_users_own_manager(tmp_path):
     assert "--setenv=XDG_RUNTIME_DIR=/run/user/1000" in unit_command(bare, SYSTEMD_USER, ARGV, "u")
 
 
-WORKER = """
-import json, os, signal, sys, time
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
-links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
-fds = sorted(os.readlink(link) for link in links if os.path.exists(link))
-said = {"argv": sys.argv[2:], "sid": os.getsid(0), "pid": os.getpid(), "cwd": os.getcwd(), "fds": fds}
-with open(sys.argv[1] + ".tmp", "w") as file:
-    json.dump(said, file)
-os.rename(sys.argv[1] + ".tmp", sys.argv[1])
-print("begun", flush=True)
-time.sleep(60)
-"""
 LAUNCHER = """
-import sys
+import json, os, signal, sys, time
 from saturn_node import launch
-print(launch.start(tuple(sys.argv[2:]), sys.argv[1], "saturn-test"), flush=True)
+
+log, place = sys.argv[1:3]
+
+def work(way):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+    fds = sorted(os.readlink(link) for link in links if os.path.exists(link))
+    with open("/proc/self/comm") as comm, open("/proc/self/cmdline") as words:
+        said = {"way": way, "sid": os.getsid(0), "pid": os.getpid(), "cwd": os.getcwd(), "fds": fds}
+        said.update(name=comm.read().strip(), words=words.read().rstrip("\\0").split("\\0"))
+    with open(place + ".tmp", "w") as file:
+        json.dump(said, file)
+    os.rename(place + ".tmp", place)
+    if "fails" in sys.argv:
+        raise ValueError("by a fault of its own")
+    time.sleep(60)
+
+job = launch.Job(("python3", "$"), work, ("saturn-node", "worker", "r1"))  # the $ keeps a systemd of this machine out
+print(launch.start(job, log, "saturn-test"), flush=True)
 """
 
 
-def test_a_forked_worker_keeps_nothing_of_its_session(tmp_path):
-    """The launcher's session is killed, and its pipe ends, though the worker lives on."""
-    said, log = tmp_path / "said", tmp_path / "worker.log"
-    argv = (sys.executable, "-c", WORKER, str(said), "$")  # which keeps a systemd of this machine out of it
+def launched(folder: Path, *words: str) -> tuple[int, bytes, dict[str, object]]:
+    """The launcher's pid, what it said, and what its worker found."""
+    said = folder / "said"
     with subprocess.Popen(
-        (sys.executable, "-c", LAUNCHER, str(log), *argv),
+        (sys.executable, "-c", LAUNCHER, str(folder / "worker.log"), str(said), *words),
         stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path(launch.__file__).parents[1])},
         start_new_session=True,
     ) as launcher:  # fmt: skip
         out, _ = launcher.communicate(timeout=30)  # ends only when nobody holds the pipe any more
+    waited_for(said.exists)
+    return launcher.pid, out, json.loads(said.read_text())
 
+
+def waited_for(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while not said.exists() and time.monotonic() < deadline:
+    while not holds() and time.monotonic() < deadline:
         time.sleep(0.01)
-    worker = json.loads(said.read_text())
+
+
+def test_a_forked_worker_keeps_nothing_of_its_session(tmp_path):
+    """The launcher's session is killed, and its pipe ends, though the worker lives on."""
+    launcher, out, worker = launched(tmp_path)
     try:
         os.kill(worker["pid"], 0)
         assert out == b"forked\n"
-        assert worker["argv"] == ["$", "--launch", "forked"]
-        assert worker["sid"] not in {worker["pid"], launcher.pid}
+        assert worker["way"] == "forked"
+        assert worker["sid"] not in {worker["pid"], launcher}
         assert worker["cwd"] == "/"
-        assert {name for name in worker["fds"] if not name.startswith("/proc")} == {"/dev/null", str(log)}
+        assert {name for name in worker["fds"] if not name.startswith("/proc")} == {
+            "/dev/null", str(tmp_path / "worker.log"),
+        }  # fmt: skip
     finally:
         os.kill(worker["pid"], 9)
+
+
+def test_a_forked_worker_is_found_by_its_own_name(tmp_path):
+    _, _, worker = launched(tmp_path)
+    try:
+        found = subprocess.run(("pgrep", "-f", "saturn-node.* worker "), capture_output=True, text=True, check=False)
+
+        assert (worker["name"], worker["words"]) == ("saturn-node", ["saturn-node", "worker", "r1"])
+        assert str(worker["pid"]) in found.stdout.split()
+    finally:
+        os.kill(worker["pid"], 9)
+
+
+def test_what_a_forked_worker_dies_of_stands_in_its_log_and_is_no_answer(tmp_path):
+    _, out, worker = launched(tmp_path, "fails")
+    waited_for(lambda: not Path(f"/proc/{worker['pid']}").exists())
+
+    assert out == b"forked\n"
+    assert "ValueError: by a fault of its own" in (tmp_path / "worker.log").read_text()
+
+
+def test_a_name_is_cut_where_there_is_no_room_for_it():
+    script = (
+        "from saturn_node import launch; launch.entitle(('y' * 9000, 'z')); "
+        "print(open('/proc/self/cmdline').read(), end='')"
+    )
+    argv, environ = (sys.executable, "-c", script), {**os.environ, "PYTHONPATH": str(Path(launch.__file__).parents[1])}
+
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "y" * len(" ".join(argv)) + "\0"
 
 
 def test_a_systemd_that_refuses_or_hangs_is_not_waited_for(tmp_path, monkeypatch):
