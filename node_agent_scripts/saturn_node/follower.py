@@ -16,7 +16,7 @@ from .redaction import node_redactor
 from .state import Paths
 from .wire import Goodbye, Heartbeat, Refused, Request, WorkerVanished
 
-POLL_S = 0.05
+POLL_S = 0.02
 IDLE_S = 0.2
 """A file that moved is looked at again after POLL_S, one that rests ever later, up to this: a run may take hours."""
 HEARTBEAT_S = 10.0

@@ -246,10 +246,14 @@ def tips(checkout: str, present: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ends))[:_TIPS_MAX]
 
 
-def unbundle(checkout: str, bundle: str) -> proc.Finished:
-    """Take the commits out of a bundle. Every object is checked on its way."""
+def unbundle(repository: str, bundle: str, *, is_durable: bool = True) -> proc.Finished:
+    """Take the commits out of a bundle. Every object is checked on its way.
+
+    is_durable: not where the repository lives no longer than an answer. A card of a Pi takes long to be sure.
+    """
+    settings = ("-c", "fetch.fsckObjects=true", *(() if is_durable else ("-c", "core.fsync=none")))
     what = ("fetch", "--no-tags", "--force", bundle, f"+{SENT}:{SENT}")
-    return proc.run(argv(checkout, "-c", "fetch.fsckObjects=true", *what), env=_ENVIRONMENT, idle_s=IDLE_S)
+    return proc.run(argv(repository, *settings, *what), env=_ENVIRONMENT, idle_s=IDLE_S)
 
 
 class Tree:

@@ -80,7 +80,7 @@ def _unbundled(survey: Survey, bundle: str, place: str) -> str:
     for name, text in files.items():
         with open(os.path.join(place, name), "w", encoding="utf-8") as file:
             file.write(text)
-    finished = git.unbundle(place, bundle)
+    finished = git.unbundle(place, bundle, is_durable=False)
     if not finished.ok:
         raise damaged(git.reason(finished), finished.tail)
     return place

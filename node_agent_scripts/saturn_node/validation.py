@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Sequence
+from functools import partial
+from typing import Callable, Sequence
 
-from . import claims, compose, policy, state
+from . import claims, compose, policy, proc, state
 from .errors import Blocked, NodeError
 from .redaction import read_env
 from .state import Paths
@@ -19,10 +20,14 @@ _SERIAL_BRACES = r"(?m)^serial:[ \t]*\{[^}\n]*\bport:[ \t]*([^\s,}]+)"
 
 def validate(task: Task) -> None:
     """Send every finding. Raises Blocked when one of them is an error."""
-    compose.engine_version(task.order)
-    definitions = definitions_of(task.order, task.order.services)
+    order = task.order
+    projects = [_project(order, each) for each in order.services]
+    questions: list[Callable[[], object]]
+    questions = [partial(compose.engine_version, order), partial(compose.resolve, projects)]
+    proc.together(questions, len(questions))
+    definitions = definitions_of(order, order.services)
     task.check_cancelled()
-    found = policy.violations(task.order, definitions)
+    found = policy.violations(order, definitions)
     for each in found:
         task.sink.send(Finding, **each._asdict())
     errors = [each for each in found if each.severity == "error"]
