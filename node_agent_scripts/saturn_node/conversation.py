@@ -12,21 +12,7 @@ import sys
 import time
 from typing import IO, TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Tuple
 
-from . import (
-    acknowledgement,
-    backup,
-    bytecode,
-    diagnostics,
-    facts,
-    health,
-    incoming,
-    launch,
-    lock,
-    plan,
-    state,
-    supply,
-    wire,
-)
+from . import bytecode, facts, launch, lock, state, wire
 from .errors import NodeError
 from .follower import Follower, is_begun
 from .late import Late
@@ -59,9 +45,20 @@ from .wire import (
 if TYPE_CHECKING:
     import base64
     import shutil
+
+    from . import acknowledgement, backup, diagnostics, examination, health, incoming, plan, supply, worker
 else:
     base64 = Late("base64")
     shutil = Late("shutil")
+    acknowledgement = Late("saturn_node.acknowledgement")
+    backup = Late("saturn_node.backup")
+    diagnostics = Late("saturn_node.diagnostics")
+    examination = Late("saturn_node.examination")
+    health = Late("saturn_node.health")
+    incoming = Late("saturn_node.incoming")
+    plan = Late("saturn_node.plan")
+    supply = Late("saturn_node.supply")
+    worker = Late("saturn_node.worker")
 
 
 REQUEST_MAX = 1024 * 1024
@@ -171,8 +168,6 @@ def _hello(request: Request, _reader: LineReader, executor: Executor) -> None:
 
 
 def _examine(request: Request, _reader: LineReader, executor: Executor) -> None:
-    from . import examination  # a doctor comes seldom; no other conversation shall load what only it needs
-
     sink = _greet(request, executor)
     for checks in examination.examined(request.node):
         sink.send(Examined, checks=checks)
@@ -347,8 +342,6 @@ def start_worker(paths: Paths, program: str, executor: str, run: str) -> None:
     def work(way: str) -> int:
         package = sys.modules[__package__]
         package.__path__.insert(0, os.path.join(archive, __package__))  # what it came from may have been in memory
-        from . import worker  # no answer that starts no run shall load what only a run needs
-
         return worker.work(paths.root, run, executor, way)
 
     job = launch.Job(argv, work, ("saturn-node", "worker", run))

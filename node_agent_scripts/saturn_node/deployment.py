@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
-from . import acknowledgement, backup, blueprint, compose, folders, git, plan, proc, state
+from . import acknowledgement, backup, blueprint, compose, drift, folders, git, plan, proc, state
 from .compose import Container, Project
 from .errors import Cancelled, NodeError
 from .log import now_at
@@ -88,7 +88,7 @@ def deploy(task: Task, settled: Iterable[str]) -> None:
 
 def _prune(task: Task, survey: Survey) -> None:
     """Remove what earlier runs brought up and the topology assigns to this node no more."""
-    for name in plan.orphans(task.order, survey.containers()):
+    for name in drift.orphans(task.order, survey.containers()):
         began = time.monotonic()
         task.begin(name)
         task.sink.send(ServiceStarted, service=name)

@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from typing import Any, Callable, Sequence, TypeVar
 
-from . import compose, git, lock, plan, policy, proc, state, wire
+from . import compose, drift, git, lock, proc, state, wire
 from .compose import Container
 from .errors import Cancelled, NodeError
 from .redaction import read_env
@@ -71,7 +71,7 @@ def observed(survey: Survey, executor: str, revision: str = "") -> dict[str, Any
         "has_revision": bool(has_commits and revision) and problems.instead(lambda: _has(survey, revision), False),
         "tips": problems.instead(survey.tips, _NO_TIPS) if has_commits else (),
         "deployments": tuple(_deployment(each) for each in state.deployments(paths)),
-        "orphans": plan.orphans(order, containers or ()),
+        "orphans": drift.orphans(order, containers or ()),
         "stale": state.is_stale(paths),
     }
 
@@ -175,8 +175,8 @@ def _service(paths: Paths, service: ServiceOrder, containers: Sequence[Container
         local_changed=bool(record and record.local != state.local_digest(paths, service.name)),
         override=bool(paths.override(service.name)),
         env=os.path.isfile(env_file),
-        missing_env=policy.missing_env(service, read_env(env_file)),
-        drift=() if containers is None else (*_half_done(paths, service.name), *plan.drift(record, own)),
+        missing_env=service.missing_env(read_env(env_file)),
+        drift=() if containers is None else (*_half_done(paths, service.name), *drift.moved(record, own)),
     )
 
 

@@ -1,18 +1,20 @@
-"""Parts of the standard library that are loaded with their first use: a small node starts this program often.
+"""Modules that are loaded with their first use, the standard library's and our own: a small node starts this often.
 
 A Pi needs longer for `tarfile`, `ipaddress` and their like than for most answers, and most answers need none of them.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 
 class Late:
-    """Stands for a module of that name; what is asked of it is the module's own."""
+    """Stands for a module of that whole name; what is asked of it is the module's own."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        return getattr(__import__(self._name), attribute)
+        __import__(self._name)
+        return getattr(sys.modules[self._name], attribute)

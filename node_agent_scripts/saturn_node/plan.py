@@ -10,7 +10,7 @@ import itertools
 import json
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
-from . import blueprint, git, policy, registry, state, validation, wire
+from . import blueprint, drift, git, policy, registry, state, validation, wire
 from .blueprint import Blueprint
 from .compose import Container, Image
 from .errors import NodeError
@@ -117,7 +117,7 @@ def made(request: Request, bundle: str, survey: Survey) -> dict[str, Any]:
         changes = [_pulled_anew(each) for each in changes]
     changes = [_asked_again(each) if state.is_unacknowledged(paths, each.service) else each for each in changes]
     if request.prune:
-        changes += [_removal(name, containers) for name in orphans(order, containers)]
+        changes += [_removal(name, containers) for name in drift.orphans(order, containers)]
     definitions = [each.definition for each in wanted.values() if each.definition]
     return {**fields, "is_foreseen": True, "changes": bounded(changes), "findings": judged(order, definitions)}
 
@@ -133,17 +133,6 @@ def judged(order: NodeOrder, definitions: Sequence[policy.Definition]) -> tuple[
 def _bounded_words(found: policy.Violation) -> tuple[str, str, str, str, str]:
     words = (found.message, found.service, found.file, found.key, found.hint)
     return tuple(cut_in_the_middle(each, _WORDS) for each in words)  # type: ignore[return-value]
-
-
-def orphans(order: NodeOrder, containers: Sequence[Container]) -> tuple[str, ...]:
-    """Services that a run brought up on this node, that still have containers, and that are assigned to it no more.
-
-    A project of a person's own is none, whatever its name: it was made in another folder, or by no run.
-    """
-    assigned = {*order.assigned, *(each.name for each in order.services)}
-    own = set(state.recorded_services(Paths(order.root))) - assigned
-    below = order.checkout.rstrip("/") + "/"
-    return tuple(sorted({each.project for each in containers if each.project in own and each.folder.startswith(below)}))
 
 
 def _pulled_anew(change: ServiceChange) -> ServiceChange:
@@ -375,19 +364,3 @@ def _image_changes(wanted: Desired, containers: Sequence[Container]) -> Iterator
 
 
 # --- drift: pure ------------------------------------------------------------------------------------------------------
-
-
-def drift(record: ServiceRecord | None, containers: Sequence[Container]) -> tuple[str, ...]:
-    """How the containers of a service differ from those of its last deploy, a sentence each. Pure."""
-    if record is None or not record.containers:
-        return ()
-    present, known_services = {each.service for each in containers}, set(record.containers)
-    found = [f"container {service} is missing" for service in sorted(known_services - present)]
-    found += [f"container {service} is not of the last deploy" for service in sorted(present - known_services)]
-    for each in containers:
-        known = record.containers.get(each.service)
-        if known and each.hash != known.get("hash"):
-            found.append(f"container {each.name} was changed by hand")
-        elif known and each.image_id != known.get("image_id"):
-            found.append(f"container {each.name} runs another image than the last deploy left")
-    return tuple(dict.fromkeys(found))[:_LIST]

@@ -162,14 +162,9 @@ def _missing_env(order: NodeOrder, definition: Definition) -> Iterator[Violation
     if not definition.is_resolved:
         return
     hint = f"edit {definition.env_file} on {order.host}, then: saturn deploy --hosts {order.host} --resume"
-    for name in missing_env(definition.service, definition.env):
+    for name in definition.service.missing_env(definition.env):
         message = f"{name} is not set in {definition.env_file}"
         yield Violation("env_missing", message, definition.service.name, file=definition.env_file, key=name, hint=hint)
-
-
-def missing_env(service: ServiceOrder, env: Mapping[str, str]) -> tuple[str, ...]:
-    """The required names that have no value, and to which SATURN brings none."""
-    return tuple(name for name in service.required_env if not env.get(name) and name not in service.provided)
 
 
 def _readable_env(_order: NodeOrder, definition: Definition) -> Iterator[Violation]:

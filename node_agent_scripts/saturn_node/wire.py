@@ -11,7 +11,7 @@ events whose type it does not know, so both may be added without raising PROTOCO
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Dict, Literal, Tuple, Type, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Dict, Literal, Mapping, Tuple, Type, TypeVar, Union
 
 if TYPE_CHECKING:
     from dataclasses import dataclass, field
@@ -67,6 +67,10 @@ class ServiceOrder:
     exposure: str = "local-only"
     backup: BackupOrder | None = None
     provided: Tuple[str, ...] = ()
+
+    def missing_env(self, env: Mapping[str, str]) -> Tuple[str, ...]:
+        """The required names that have no value there, and to which SATURN brings none."""
+        return tuple(name for name in self.required_env if not env.get(name) and name not in self.provided)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,8 @@ import json
 import os
 from dataclasses import replace
 
-import pytest
-from saturn_node import plan, state
-from saturn_node.compose import Container
-from saturn_node.state import Deployment, Paths, ServiceRecord
-from saturn_node.wire import NodeOrder, ServiceOrder
+from saturn_node import state
+from saturn_node.state import Deployment, Paths
 from support.node import Node, kinds
 
 UP = {"restart": "unless-stopped"}
@@ -170,32 +167,6 @@ def test_a_removal_that_fails_fails_the_run(tmp_path):
     events = node.deploy("r2", revision, prune=True)
     assert "service_failed deploy db remove_failed" in kinds(events)
     assert (kinds(events)[-1], node.docker_services()) == ("goodbye failed", ["db", "own", "web"])
-
-
-def container(project, folder):
-    return Container("i", "n", project, "s", "app:1", "", "running", "", 0, 0, "", "no", "", folder)
-
-
-@pytest.mark.parametrize(
-    ("project", "folder", "names"),
-    [
-        ("db", "/r/repo/services/db", ("db",)),
-        ("db", "/home/ada/db", ()),
-        ("db", "/r/repo-of-ada/db", ()),
-        ("db", "", ()),
-        ("by-hand", "/r/repo/services/by-hand", ()),
-        ("web", "/r/repo/services/web", ()),
-        ("spared", "/r/repo/services/spared", ()),
-    ],
-)
-def test_only_what_a_run_brought_up_from_the_checkout_may_be_an_orphan(tmp_path, project, folder, names):
-    paths = Paths(str(tmp_path))
-    os.makedirs(os.path.join(paths.state, "services"))
-    for each in ("web", "db", "spared"):
-        state.write_record(paths, each, ServiceRecord("a", "", ""))
-    services = (ServiceOrder("web", "services/web"),)
-    order = NodeOrder("h", str(tmp_path), "/r/repo", "", "main", services=services, assigned=("web", "spared"))
-    assert plan.orphans(order, [container(project, folder)]) == names
 
 
 def test_facts_tell_drift_by_hand_and_none_after_the_next_deploy(tmp_path):

@@ -1,10 +1,10 @@
-"""What a plan says of one service, and drift: pure tables."""
+"""What a plan says of one service: pure tables."""
 
 import pytest
 from saturn_node import plan, wire
 from saturn_node.blueprint import Blueprint
 from saturn_node.compose import Container, Image
-from saturn_node.plan import Desired, drift, service_change
+from saturn_node.plan import Desired, service_change
 from saturn_node.policy import Definition
 from saturn_node.state import ServiceRecord
 from saturn_node.wire import ImageChange, ServiceChange
@@ -279,24 +279,6 @@ def test_words_of_a_finding_are_cut(name):
     for each in (told, *found):
         assert max(len(word) for word in (each.message, each.file, each.key, each.hint)) <= 500
     assert len(wire.encode(found)) < 16_000
-
-
-@pytest.mark.parametrize(
-    ("known", "containers", "sentences"),
-    [
-        (record(), [container()], ()),
-        (None, [container()], ()),
-        (ServiceRecord("r", "", ""), [container()], ()),
-        (record("web", "db"), [container()], ("container db is missing",)),
-        (record(), [container(), container("db")], ("container db is not of the last deploy",)),
-        (record(), [container(hash="h2")], ("container web-web-1 was changed by hand",)),
-        (record(), [container(image_id=NEW)], ("container web-web-1 runs another image than the last deploy left",)),
-        (record(), [container(hash="h2", image_id=NEW)], ("container web-web-1 was changed by hand",)),
-        (record(), [], ("container web is missing",)),
-    ],
-)
-def test_drift_is_how_containers_differ_from_the_last_deploy(known, containers, sentences):
-    assert drift(known, containers) == sentences
 
 
 STOOD = record(networks="web_default")._replace(config="c1")
