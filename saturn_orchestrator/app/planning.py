@@ -136,7 +136,7 @@ class Planner:
         if facts.problems or host.git.source == "origin" or not await self.source.repository.knows(revision):
             return b""
         try:
-            return await self._bundle(revision, facts.tips)
+            return await self._bundle(revision, await self.source.repository.known(facts.tips))
         except RepositoryError as error:
             notes.append(f"SATURN cannot send what the node lacks: {error.message}; {error.hint}".rstrip("; "))
             return b""
@@ -144,14 +144,11 @@ class Planner:
     async def _guess(self, host: Host, revision: str) -> bytes:
         """What the node probably lacks; nothing when that is too much to be sent in vain."""
         known = self.known(host.name)
-        repository = self.source.repository
-        if known in {"", revision} or host.git.source == "origin":
-            return b""
-        if not (await repository.knows(known) and await repository.knows(revision)):
+        if known in {"", revision} or host.git.source == "origin" or not await self.source.repository.knows(revision):
             return b""
         try:
             bundle = await self._bundle(revision, (known,))
-        except RepositoryError:  # told when it is known what the node really lacks
+        except RepositoryError:  # one of them is unknown here; what else it may be is told once the node has answered
             return b""
         return bundle if len(bundle) <= THIN_MAX else b""
 
