@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from saturn_orchestrator.app.vault import promise
 from saturn_orchestrator.app.wanted import Source
@@ -14,6 +14,7 @@ from saturn_orchestrator.plan.build import build_plan
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.plan.way import way_warnings
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.repository import thin_bundle
 from saturn_orchestrator.rollout.host_run import Proposal
 from saturn_orchestrator.rollout.survey import bundle_digest, gather_plan
@@ -63,7 +64,7 @@ class Scope:
         return tuple(each.name for each in host.services if self.services is None or each.name in self.services)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Planner:
     """Proposes what a run would do. Bundles are made once for all nodes that lack the same.
 
@@ -81,7 +82,7 @@ class Planner:
 
     def prepare(self, hosts: Sequence[Host]) -> None:
         """Begin to make what the hosts probably lack, while they are being connected to."""
-        self._guesses += [asyncio.create_task(self._guess(host, self.source.revision_of(host))) for host in hosts]
+        self._guesses.extend(asyncio.create_task(self._guess(host, self.source.revision_of(host))) for host in hosts)
 
     async def propose(self, host: Host, session: Session) -> Proposal:
         """The plan of a host and what is asked of it once the plan is confirmed.
