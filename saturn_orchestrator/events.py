@@ -612,6 +612,11 @@ def _validator(name: str) -> TypeAdapter[Any]:
     return TypeAdapter(_KINDS.get(name, UnknownEvent))
 
 
+def expect_facts() -> None:
+    """Import and make what facts are checked with, once a process: it takes longer than they themselves do."""
+    _validator(Facts.type)
+
+
 def body_of(event: Event) -> str:
     """What `encode` makes of the event; of a line of output without looking at each of its fields."""
     known: str | None = event.__dict__.get(_BODY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from saturn_orchestrator.app.vault import promise
 from saturn_orchestrator.app.wanted import Source
@@ -14,6 +14,7 @@ from saturn_orchestrator.plan.build import build_plan
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.plan.way import way_warnings
+from saturn_orchestrator.records import dataclass
 from saturn_orchestrator.repository import thin_bundle
 from saturn_orchestrator.rollout.host_run import Proposal
 from saturn_orchestrator.rollout.survey import bundle_digest, gather_plan
@@ -63,7 +64,7 @@ class Scope:
         return tuple(each.name for each in host.services if self.services is None or each.name in self.services)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Planner:
     """Proposes what a run would do. Bundles are made once for all nodes that lack the same.
 
@@ -81,7 +82,7 @@ class Planner:
 
     def prepare(self, hosts: Sequence[Host]) -> None:
         """Begin to make what the hosts probably lack, while they are being connected to."""
-        self._guesses += [asyncio.create_task(self._guess(host, self.source.revision_of(host))) for host in hosts]
+        self._guesses.extend(asyncio.create_task(self._guess(host, self.source.revision_of(host))) for host in hosts)
 
     async def propose(self, host: Host, session: Session) -> Proposal:
         """The plan of a host and what is asked of it once the plan is confirmed.
@@ -136,7 +137,7 @@ class Planner:
         if facts.problems or host.git.source == "origin" or not await self.source.repository.knows(revision):
             return b""
         try:
-            return await self._bundle(revision, facts.tips)
+            return await self._bundle(revision, await self.source.repository.known(facts.tips))
         except RepositoryError as error:
             notes.append(f"SATURN cannot send what the node lacks: {error.message}; {error.hint}".rstrip("; "))
             return b""
@@ -144,14 +145,11 @@ class Planner:
     async def _guess(self, host: Host, revision: str) -> bytes:
         """What the node probably lacks; nothing when that is too much to be sent in vain."""
         known = self.known(host.name)
-        repository = self.source.repository
-        if known in {"", revision} or host.git.source == "origin":
-            return b""
-        if not (await repository.knows(known) and await repository.knows(revision)):
+        if known in {"", revision} or host.git.source == "origin" or not await self.source.repository.knows(revision):
             return b""
         try:
             bundle = await self._bundle(revision, (known,))
-        except RepositoryError:  # told when it is known what the node really lacks
+        except RepositoryError:  # one of them is unknown here; what else it may be is told once the node has answered
             return b""
         return bundle if len(bundle) <= THIN_MAX else b""
 

@@ -47,8 +47,10 @@ async def status(
     found = await asyncio.gather(*(_standing(host, aim, open_session) for host in hosts))
     known = (each if each.facts else recalled(memory, each) for each in found)
     peers = [each.peer or await known_peer(host, book) for host, each in zip(hosts, found, strict=True)]
+    waiting = (memory.deferred(host.name) for host in hosts)
     return tuple(
-        replace(each, deferred=memory.deferred(each.host), peer=peer) for each, peer in zip(known, peers, strict=True)
+        replace(each, deferred=deferred, peer=peer) if deferred or peer is not each.peer else each
+        for each, deferred, peer in zip(known, waiting, peers, strict=True)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from saturn_orchestrator.plan.model import HostPlan, Step, Wanted
@@ -33,17 +34,22 @@ class Source:
             RepositoryError: the inventory is not at the root of a repository, or a revision is unknown.
         """
         repository = Repository(topology.folder)
-        await repository.check_root()
         names = {host.name: (revisions or {}).get(host.name) or host.git.branch for host in hosts}
-        commits = {name: await repository.resolve(name) for name in dict.fromkeys(names.values())}
-        unpushed = {}
-        for host in hosts:
-            commit = commits[names[host.name]]
-            if commit.revision not in unpushed:
-                unpushed[commit.revision] = await repository.unpushed(commit.revision, host.git.branch) or 0
+        wishes = dict.fromkeys((names[host.name], host.git.branch) for host in hosts)
         folders = sorted({service.folder for host in hosts for service in host.services})
-        uncommitted = await repository.uncommitted(folders) if folders else ()
-        return cls(repository, {host: commits[name] for host, name in names.items()}, unpushed, uncommitted)
+        root = asyncio.create_task(repository.check_root())
+        resolving = {name: asyncio.create_task(repository.resolve(name)) for name in dict.fromkeys(names.values())}
+        counting = {wish: asyncio.create_task(repository.unpushed(*wish)) for wish in wishes}
+        looking = asyncio.create_task(repository.uncommitted(folders))
+        # All are asked at once and awaited whatever becomes of them; of several errors the first in this order is told.
+        asked = (root, *resolving.values(), *counting.values(), looking)
+        await asyncio.gather(*asked, return_exceptions=True)
+        root.result()
+        commits = {name: task.result() for name, task in resolving.items()}
+        unpushed: dict[str, int] = {}
+        for wish in wishes:
+            unpushed.setdefault(commits[wish[0]].revision, counting[wish].result() or 0)
+        return cls(repository, {host: commits[name] for host, name in names.items()}, unpushed, looking.result())
 
     @property
     def revision(self) -> str:

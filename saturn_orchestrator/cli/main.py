@@ -46,7 +46,7 @@ VERBS = {
 """Every verb with its one line of help, so that `saturn --help` imports none of them."""
 
 
-_SELDOM = 10_000, 5, 2
+_SELDOM = 30_000, 1, 2
 """When garbage is looked for: among young objects less often than Python would, since that is a twentieth of a short
 command's time; among all of them as often, since that bounds the memory of a long one."""
 
@@ -93,6 +93,7 @@ def saturn(ctx: click.Context, inventory: Path | None, verbose: bool) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """The console script: run a verb, print an error in words, exit with the documented code."""
+    gc.freeze()  # what was imported until here stays; it also begins to count anew
     gc.set_threshold(*_SELDOM)
     words = sys.argv[1:] if argv is None else argv
     code = completed(saturn) if os.environ.get(VARIABLE) else _run(words)

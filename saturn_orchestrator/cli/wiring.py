@@ -9,10 +9,8 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from saturn_orchestrator.app.attach import Attach, Attached, Watch, attach
-from saturn_orchestrator.app.catch_up import checking, look
 from saturn_orchestrator.app.consent import Answer
 from saturn_orchestrator.app.deploy import Deploy, Ports, Propose, deploy, proposed
 from saturn_orchestrator.app.hooks import Hooks
@@ -46,6 +44,9 @@ from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.state.outcome import EXIT_FAILED, EXIT_UNREACHABLE, combined, outcome
 from saturn_orchestrator.state.standing import Deferred
 from saturn_orchestrator.topology.model import Host, Topology, login_name
+
+if TYPE_CHECKING:
+    from saturn_orchestrator.app.attach import Attach, Attached
 
 _STOPPING = "stopping: what runs ends after the service in hand; Ctrl-C again leaves the nodes to go on by themselves"
 
@@ -246,6 +247,8 @@ async def _caught_up(
     hooks: bool,
     as_json: bool,
 ) -> int:
+    from saturn_orchestrator.app.catch_up import checking, look
+
     found = await look(waiting, hosts, open_session)
     for name, error in found.away.items():
         terminal.say(f"{name} is still away, and {waiting[name].revision[:8]} waits for it: {error.message}")
@@ -285,6 +288,8 @@ async def _caught_up(
 
 def run_attach(order: Attach, topology: Topology, *, as_json: bool, verbose: bool) -> int:
     """Attach, print the summary of each run (or the document), and return the exit code."""
+    from saturn_orchestrator.app.attach import Watch, attach
+
     terminal = Terminal.of(verbose=verbose)
     stop = Stop()
     journal = Journal(journal_file(os.environ), str(topology.file), terminal.say)

@@ -10,7 +10,6 @@ from saturn_orchestrator import events
 from saturn_orchestrator.events import Event
 from saturn_orchestrator.state.model import RunState, Status
 from saturn_orchestrator.state.record import RunRecord
-from saturn_orchestrator.state.reduce import reduce_run
 
 OPEN = json.dumps([Status.CONFIRMED, Status.RUNNING])
 """A host that was ordered and has no end; a JSON list, as SQLite takes one."""
@@ -20,6 +19,8 @@ FINAL = json.dumps([status for status in Status if status.is_final])
 
 def replayed(database: sqlite3.Connection, run: str) -> RunState | None:
     """The state of a run, by the same reduce that made it; None when there is no such run."""
+    from saturn_orchestrator.state.reduce import reduce_run
+
     head = database.execute("SELECT revision, started_at FROM runs WHERE run = ?", (run,)).fetchone()
     if head is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +17,9 @@ from saturn_orchestrator.tailnet.model import Peer
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of one answer: several times what an executor sends at most. A node beyond it is not listened to any more."""
+
+DEPARTURE_S = 0.002
+"""After that a request is on the line, also where one connection leads through another."""
 
 TOGETHER = 100
 """Lines that are looked at together, at most: what they say takes more memory than they do."""
@@ -72,13 +76,7 @@ class Conversation:
 
     async def ask(self, request: Request, bundle: bytes = b"", secrets: bytes = b"") -> AsyncIterator[Line]:
         """See Session.ask."""
-        carried = b"" if request.bundle in self._carried else bundle
-        if carried:
-            self._carried.add(request.bundle)
-        thin, carried = _split(carried, goes_along=not self._is_started)
-        self.tell(replace(request, thin=thin, bundle_size=len(carried), secrets_size=len(secrets)))
-        if carried or secrets:
-            self._supply(carried + secrets)
+        self._put(request, bundle, secrets)
         heard = 0
         while chunk := await self._channel.read():
             heard += len(chunk)
@@ -95,6 +93,18 @@ class Conversation:
                         for told in _belonging(line, self._host, request.run):
                             yield told
         raise self._broken()
+
+    def _put(self, request: Request, bundle: bytes, secrets: bytes) -> None:
+        """Send a question with what it needs, and get ready for the answer."""
+        carried = b"" if request.bundle in self._carried else bundle
+        if carried:
+            self._carried.add(request.bundle)
+        thin, carried = _split(carried, goes_along=not self._is_started)
+        self.tell(replace(request, thin=thin, bundle_size=len(carried), secrets_size=len(secrets)))
+        if carried or secrets:
+            self._supply(carried + secrets)
+        if request.verb in {"facts", "plan"}:  # the node is at work on them now, and SATURN has nothing else to do
+            asyncio.get_running_loop().call_later(DEPARTURE_S, events.expect_facts)
 
     def tell(self, request: Request) -> None:
         """See Session.tell."""

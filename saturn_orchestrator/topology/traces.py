@@ -10,7 +10,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 LOOKED_AT = 1024 * 1024 + 1
@@ -27,14 +26,17 @@ A compose file is `there` or `not there`, and where its images matter it is the 
 """
 
 
-@dataclass
 class Traces:
-    """The files that a reading looked for, and the homes (`~`, `~ada`) that it went to. Both grow as it goes on."""
+    """The files that a reading looked for, and the homes (`~`, `~ada`) that it went to. Both grow as it goes on.
 
-    files: dict[str, str] = field(default_factory=dict)
-    homes: dict[str, str] = field(default_factory=dict)
-    is_whole: bool = True
-    """False once something could be neither read nor called absent: then nothing can be told later."""
+    is_whole: False once something could be neither read nor called absent: then nothing can be told later.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was looked for yet."""
+        self.files: dict[str, str] = {}
+        self.homes: dict[str, str] = {}
+        self.is_whole = True
 
     def note(self, path: Path, data: bytes) -> None:
         """The file was read, and held these bytes."""

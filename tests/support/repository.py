@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 
 class GitFolder:
@@ -32,3 +35,14 @@ class GitFolder:
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", subject)
         return self.git("rev-parse", "HEAD")
+
+
+def counting_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a git before the real one that writes a line for each time it is started; the file of these lines."""
+    folder.mkdir()
+    log = folder / "log"
+    log.touch()
+    (folder / "git").write_text(f'#!/bin/sh\necho "$*" >> "{log}"\nexec "{shutil.which("git")}" "$@"\n')
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return log

@@ -172,6 +172,26 @@ def test_a_node_that_lacks_the_revision_is_sent_it_and_asked_again(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_node_is_not_sent_what_it_has_beside_commits_that_nobody_knows_here(tmp_path):
+    git = GitFolder(tmp_path)
+    first = git.commit("first", **{"large.bin": "".join(f"{number * 7919:x}" for number in range(20_000))})
+    git.commit("second")
+    tips = ("f" * 40, first, "--all", "main")
+    session = FakeSession([facts(revision=first, tips=tips), BLIND], [facts(revision=first), FORESEEN])
+
+    proposal = proposed(tmp_path, session)
+
+    assert (proposal.bundle[:15], len(proposal.bundle) < 1000) == (b"# v2 git bundle", True)
+
+
+def test_a_node_that_has_nothing_that_is_known_here_is_sent_everything(tmp_path):
+    git = GitFolder(tmp_path)
+    git.commit("first", **{"large.bin": "".join(f"{number * 7919:x}" for number in range(20_000))})
+    session = FakeSession([facts(revision="f" * 40, tips=("f" * 40,)), BLIND], [facts(), FORESEEN])
+
+    assert len(proposed(tmp_path, session).bundle) > 1000
+
+
 def test_what_failed_is_as_the_node_said_at_first(tmp_path):
     first, _ = made(tmp_path)
     failing = (events.Failing("db", "it exited"),)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 
 import pytest
 from support import build
 from support.build import OLD
-from support.repository import GitFolder
+from support.repository import GitFolder, counting_git
 
 from saturn_orchestrator.app.wanted import STEPS, Source
 from saturn_orchestrator.errors import RepositoryError
@@ -179,3 +180,55 @@ def test_a_branch_that_git_does_not_know_is_an_error(tmp_path):
 
     with pytest.raises(RepositoryError, match="git knows no revision 'nothing'"):
         asyncio.run(Source.of(build.topology(tmp_path, host), [host]))
+
+
+# --- several errors, and how often git is started ---------------------------------------------------------------------
+
+
+def test_of_several_errors_the_first_is_told_and_none_is_left_behind(tmp_path):
+    folder = made(tmp_path)[0].folder / "lab"
+    folder.mkdir()
+    hosts = [build.host(name, git=Git(url="u", branch=name)) for name in ("alpha", "beta")]
+
+    def error_at(place: Path) -> str:
+        with pytest.raises(RepositoryError) as caught:
+            asyncio.run(Source.of(build.topology(place, *hosts), hosts))
+        return f"{caught.value.code}: {caught.value.message}"
+
+    found = [error_at(tmp_path), error_at(folder)]
+    gc.collect()  # a task whose error nobody took would say so now, which pytest takes for an error
+
+    assert found == [
+        "revision_unknown: git knows no revision 'alpha'",
+        "not_the_root: inventory/ must lie at the root of its git repository",
+    ]
+
+
+def test_a_folder_outside_of_a_repository_is_an_error(tmp_path):
+    with pytest.raises(RepositoryError) as caught:
+        asyncio.run(Source.of(build.topology(tmp_path, build.host()), [build.host()]))
+
+    assert caught.value.code == "not_a_repository"
+
+
+def test_a_machine_without_git_is_an_error(tmp_path, monkeypatch):
+    made(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(RepositoryError) as caught:
+        asyncio.run(Source.of(build.topology(tmp_path, build.host()), [build.host()]))
+
+    assert caught.value.code == "no_git"
+
+
+def test_hosts_of_one_branch_take_four_gits_that_do_not_wait_for_one_another(tmp_path, monkeypatch):
+    git, _, second = made(tmp_path)
+    git.git("update-ref", "refs/remotes/origin/main", second)
+    hosts = [build.host("alpha"), build.host("beta")]
+    log = counting_git(tmp_path / "bin", monkeypatch)
+
+    asyncio.run(Source.of(build.topology(tmp_path, *hosts), hosts))
+
+    assert sorted(line.split(" ")[4] for line in log.read_text().splitlines()) == [
+        "log", "rev-list", "rev-parse", "status",
+    ]  # fmt: skip

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from pathlib import Path
 
 import pytest
 from support.build import OLD
-from support.repository import GitFolder
+from support.repository import GitFolder, counting_git
 
 from saturn_orchestrator.errors import RepositoryError
 from saturn_orchestrator.repository import Repository, thin_bundle
@@ -67,20 +68,69 @@ def test_a_former_revision_may_be_sent(tmp_path):
     assert take_up(node, bundled(git, second, first)) == second
 
 
-def test_tips_that_are_unknown_here_are_left_out(tmp_path):
+@pytest.mark.parametrize("tip", [OLD, "main", "HEAD", "--all", ""])
+def test_a_tip_that_is_no_commit_known_here_is_an_error(tmp_path, tip):
     git, (first, _, third) = made(tmp_path)
+
+    with pytest.raises(RepositoryError):
+        bundled(git, third, first, tip)
+
+
+def test_a_hash_of_no_commit_is_no_tip(tmp_path):
+    git, (first, _, third) = made(tmp_path)
+
+    with pytest.raises(RepositoryError, match="git bundle failed"):
+        bundled(git, third, git.git("rev-parse", f"{first}^{{tree}}"))
+
+
+def test_a_revision_that_is_unknown_here_is_an_error(tmp_path):
+    git, (first, _, _) = made(tmp_path)
+
+    with pytest.raises(RepositoryError, match="git bundle failed"):
+        bundled(git, OLD, first)
+
+
+def test_a_tag_that_a_node_has_stands_for_its_commit(tmp_path):
+    git, (first, _, third) = made(tmp_path)
+    git.git("tag", "-a", "-m", "the first", "v1", first)
+
+    assert bundled(git, third, git.git("rev-parse", "v1")) == bundled(git, third, first)
+
+
+def test_a_repository_of_longer_hashes_lends_its_objects(tmp_path):
+    (tmp_path / "saturn").mkdir()
+    subprocess.run(("git", "init", "-q", "-b", "main", "--object-format=sha256", str(tmp_path / "saturn")), check=True)
+    git, (first, _, third) = made(tmp_path)
+    (tmp_path / "node").mkdir()
+    subprocess.run(("git", "init", "-q", "-b", "main", "--object-format=sha256", str(tmp_path / "node")), check=True)
     node = node_at(tmp_path, git, first)
 
-    bundle = bundled(git, third, OLD, first, "main", "--all", "")
+    bundle = bundled(git, third, first)
 
-    assert bundle == bundled(git, third, first)
-    assert take_up(node, bundle) == third
+    assert (len(third), take_up(node, bundle)) == (64, third)
+    assert len(bundle) < len(bundled(git, third)) / 10
 
 
-def test_a_node_with_tips_that_nobody_knows_gets_everything(tmp_path):
-    git, (_, _, third) = made(tmp_path)
+def test_a_clone_that_borrows_its_objects_lends_them(tmp_path):
+    git, (first, _, third) = made(tmp_path)
+    git.git("clone", "-q", "--shared", str(git.folder), str(tmp_path / "clone"))
+    node = node_at(tmp_path, git, first)
 
-    assert take_up(node_at(tmp_path, git), bundled(git, third, OLD)) == third
+    assert take_up(node, bundled(GitFolder(tmp_path / "clone"), third, first)) == third
+
+
+def test_a_bundle_takes_one_git_when_it_is_known_where_the_repository_lies(tmp_path, monkeypatch):
+    git, (first, _, third) = made(tmp_path)
+    log = counting_git(tmp_path / "bin", monkeypatch)
+
+    async def story() -> int:
+        repository = Repository(git.folder)
+        await repository.check_root()
+        before = len(log.read_text().splitlines())
+        await thin_bundle(repository, third, [first])
+        return before
+
+    assert (asyncio.run(story()), len(log.read_text().splitlines())) == (1, 2)
 
 
 def test_the_repository_of_the_person_is_not_written_to(tmp_path):
@@ -138,12 +188,12 @@ def test_a_shallow_clone_cannot_send_what_was_cut_off(tmp_path):
 
 
 def test_a_shallow_clone_does_not_know_the_tip_of_a_node_beyond_its_edge(tmp_path):
-    git, (first, _, third) = made(tmp_path)
+    git, (first, second, third) = made(tmp_path)
+    clone = shallow(tmp_path, git, 2)
 
-    with pytest.raises(RepositoryError) as caught:
-        bundled(shallow(tmp_path, git, 2), third, first)
-
-    assert caught.value.code == "clone_shallow"
+    assert asyncio.run(Repository(clone.folder).known((first, second))) == (second,)
+    with pytest.raises(RepositoryError, match="git rev-list failed"):
+        bundled(clone, third, first)
 
 
 def test_a_shallow_clone_sends_what_lies_above_its_edge(tmp_path):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from support.build import OLD
-from support.repository import GitFolder
+from support.repository import GitFolder, counting_git
 
 from saturn_orchestrator.errors import RepositoryError
 from saturn_orchestrator.repository import Commit, Distance, Repository, revision_names
+from saturn_orchestrator.repository.git import Layout
 
 WEB = "services/web/compose.yaml"
 
@@ -107,7 +108,15 @@ def test_unpushed_are_the_commits_that_no_branch_of_origin_had(tmp_path):
     git.git("update-ref", "refs/remotes/origin/feature", second)
     repository = Repository(tmp_path)
 
-    assert [asyncio.run(repository.unpushed(revision, "main")) for revision in (third, second, first)] == [1, 0, 0]
+    assert [asyncio.run(repository.unpushed(name, "main")) for name in (third, second, first, "main")] == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("name", ["nothing", "--all", "-n1", ""])
+def test_nobody_knows_what_is_unpushed_of_what_is_no_commit(tmp_path, name):
+    git, first, _ = made(tmp_path)
+    git.git("update-ref", "refs/remotes/origin/main", first)
+
+    assert asyncio.run(Repository(tmp_path).unpushed(name, "main")) is None
 
 
 def test_nobody_knows_what_is_unpushed_when_origin_was_never_asked_for_the_branch(tmp_path):
@@ -128,6 +137,46 @@ def test_a_hash_that_names_no_commit_is_not_known(tmp_path):
     git, _, second = made(tmp_path)
 
     assert asyncio.run(Repository(tmp_path).knows(git.git("rev-parse", f"{second}^{{tree}}"))) is False
+
+
+def test_those_that_are_known_are_asked_about_at_once(tmp_path, monkeypatch):
+    git, first, second = made(tmp_path)
+    tree = git.git("rev-parse", f"{second}^{{tree}}")
+    log = counting_git(tmp_path / "bin", monkeypatch)
+    repository = Repository(tmp_path)
+
+    known = asyncio.run(repository.known((OLD, second, tree, "main", "--all", "", second[:10], first, second)))
+
+    assert (known, len(log.read_text().splitlines())) == ((second, first), 1)
+    assert asyncio.run(repository.known(("main", ""))) == ()
+    assert len(log.read_text().splitlines()) == 1
+
+
+def test_a_revision_that_was_resolved_is_known(tmp_path, monkeypatch):
+    _, _, second = made(tmp_path)
+    log = counting_git(tmp_path / "bin", monkeypatch)
+
+    async def story() -> bool:
+        repository = Repository(tmp_path)
+        await repository.resolve("main")
+        return await repository.knows(second)
+
+    assert (asyncio.run(story()), len(log.read_text().splitlines())) == (True, 1)
+
+
+def test_the_layout_of_no_repository_is_an_error(tmp_path):
+    error = error_of(Repository(tmp_path).layout())
+
+    assert (error.message, error.place) == ("git rev-parse failed", str(tmp_path))
+
+
+def test_the_layout_of_a_linked_work_tree_is_that_of_its_repository(tmp_path):
+    git, _, _ = made(tmp_path / "saturn")
+    git.git("worktree", "add", "-q", "--detach", str(tmp_path / "linked"))
+
+    layout = asyncio.run(Repository(tmp_path / "linked").layout())
+
+    assert layout == Layout("", "sha1", git.folder / ".git" / "objects", git.folder / ".git" / "shallow")
 
 
 def test_tell_gives_the_output_of_git(tmp_path):
@@ -185,6 +234,13 @@ def test_uncommitted_of_a_clean_tree_is_nothing(tmp_path):
     assert asyncio.run(Repository(tmp_path).uncommitted(["services/web"])) == ()
 
 
+def test_uncommitted_below_no_folder_is_nothing(tmp_path):
+    git, _, _ = made(tmp_path)
+    git.write("elsewhere.txt")
+
+    assert asyncio.run(Repository(tmp_path).uncommitted([])) == ()
+
+
 def test_the_branch_that_is_checked_out(tmp_path):
     git, first, _ = made(tmp_path)
     repository = Repository(tmp_path)
@@ -218,9 +274,9 @@ class Counting(Repository):
 
     started = 0
 
-    async def _git(self, *words: str) -> tuple[int, str, str]:
+    async def _git(self, *words: str, given: str = "") -> tuple[int, str, str]:
         self.started += 1
-        return await super()._git(*words)
+        return await super()._git(*words, given=given)
 
 
 def test_what_is_asked_about_the_same_commits_for_many_hosts_starts_one_git(tmp_path):

@@ -65,6 +65,33 @@ def error_of(channel: MemoryChannel) -> SaturnError:
     return caught.value
 
 
+class ThinkingChannel(MemoryChannel):
+    """A channel whose far side says nothing until SATURN is ready for facts, or half a second has passed."""
+
+    is_ready = False
+
+    async def read(self) -> bytes:
+        for _ in range(50):
+            if not self.is_ready:
+                await asyncio.sleep(0.01)
+                self.is_ready = events._validator.cache_info().currsize > 0
+        return await super().read()
+
+
+@pytest.mark.parametrize("verb, is_ready", [("facts", True), ("plan", True), ("follow", False)])
+def test_what_facts_are_checked_with_is_made_while_the_node_thinks(verb, is_ready):
+    events._validator.cache_clear()
+    channel = ThinkingChannel([b"[SATURN] have\n", b"[SATURN] end\n"])
+
+    async def story() -> None:
+        async for _ in Conversation("alpha", channel, SHIPPED, Trip()).ask(replace(ASKED, verb=verb)):
+            pass
+
+    asyncio.run(story())
+
+    assert channel.is_ready is is_ready
+
+
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
