@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ground import SATURN, kept, table
+from ground import SATURN, environment, kept, table
 
 ROUNDS = 15
 HOSTS = 200
@@ -91,8 +91,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="saturn-bench-") as made:
         lab = Path(made) / "lab"
         inventory(lab)
-        own = {"XDG_CACHE_HOME": str(lab / ".xdg"), "XDG_STATE_HOME": str(lab / ".xdg"), "PYTHONDONTWRITEBYTECODE": ""}
-        environ = {**os.environ, **own}
+        own = {"XDG_CACHE_HOME": str(lab / ".xdg"), "XDG_STATE_HOME": str(lab / ".xdg")}
+        environ = {**environment(), **own}
         commands: dict[str, tuple[tuple[str, ...], int]] = {
             BASE: ((sys.executable, "-I", "-c", "pass"), 0),
             'python -c "import click"': ((sys.executable, "-c", "import click"), 0),

@@ -249,7 +249,7 @@ def _taken(row: Row) -> tuple[float, float]:
     row.before()
     before, began = os.times(), time.perf_counter()
     done = subprocess.run(
-        row.argv, cwd=row.folder, env={**os.environ, **row.environ}, stdin=subprocess.DEVNULL,
+        row.argv, cwd=row.folder, env={**environment(), **row.environ}, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     wall, after = time.perf_counter() - began, os.times()
@@ -259,6 +259,11 @@ def _taken(row: Row) -> tuple[float, float]:
     return wall, after.children_user + after.children_system - before.children_user - before.children_system
 
 
+def environment() -> dict[str, str]:
+    """That of whoever measures, but that Python keeps what it compiled, as it does where a program is installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def stopped(words: str) -> SystemExit:
     """The end of a benchmark that would have measured something else than it says."""
     return SystemExit(words)
@@ -266,7 +271,7 @@ def stopped(words: str) -> SystemExit:
 
 def warmed(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
     """Run once what leaves nodes as they are after a first deploy: the executor lies there."""
-    environ = {**os.environ, **environ}
+    environ = {**environment(), **environ}
     done = subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         raise stopped(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

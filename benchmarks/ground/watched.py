@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import environment
+
 LOOK_S = 0.02
 
 
@@ -30,7 +32,7 @@ def watched(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Wa
     began, most = time.perf_counter(), 0
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen(
-            argv, cwd=folder, env={**os.environ, **environ}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            argv, cwd=folder, env={**environment(), **environ}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
         )
         while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
             most = max(most, _descriptors(process.pid))
