@@ -65,13 +65,15 @@ def rows(where: Ground, places: Places, name: str, *, few: int = ROUNDS, is_same
     def pyinfra(command: str) -> tuple[str, ...]:
         return (str(folder / "pyinfra"), "-y", "pyinfra.py", "exec", "--", *command.split())
 
-    ansible = (str(folder / "ansible"), "all", "-i", "ansible.ini", "-f", wide, "-m", "command", "-a", "true")
+    def ansible(command: str) -> tuple[str, ...]:
+        return (str(folder / "ansible"), "all", "-i", "ansible.ini", "-f", wide, "-m", "command", "-a", command)
+
     found = [
         Row(OWN, (SATURN, "status", "--all", "--json"), lab, home),
         Row("asyncssh, bare: true", asyncssh("true"), lab, home),
         Row("ssh, tuned: true", ssh("true"), lab, home),
         Row("pyinfra exec: true", pyinfra("true"), lab, home, few),
-        Row("ansible -m command: true", ansible, lab, quick, few),
+        Row("ansible -m command: true", ansible("true"), lab, quick, few),
     ]
     if is_same:
         ask = f"sh {asked(where, lab, places)}"
@@ -79,6 +81,7 @@ def rows(where: Ground, places: Places, name: str, *, few: int = ROUNDS, is_same
             Row(f"asyncssh, bare: {SAME}", asyncssh(ask), lab, home),
             Row(f"ssh, tuned: {SAME}", ssh(ask), lab, home),
             Row(f"pyinfra exec: {SAME}", pyinfra(ask), lab, home, few),
+            Row(f"ansible -m command: {SAME}", ansible(ask), lab, quick, few),
         ]
     return found
 
@@ -142,7 +145,7 @@ def latency(where: Ground) -> None:
 
 
 if __name__ == "__main__":
-    announced("trivial", 9)
+    announced("trivial", 10)
     with ground() as here:
         latency(here)
         width(here)
