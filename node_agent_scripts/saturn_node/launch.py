@@ -186,8 +186,19 @@ def entitle(words: Sequence[str]) -> None:
 
 def _close_others() -> None:
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2:
+        if int(name) > 2 and not _is_program(name):
             try:
                 os.close(int(name))
             except OSError:
                 continue  # the listing's own descriptor is in the list, and gone by now
+
+
+def _is_program(descriptor: str) -> bool:
+    """Whether this program's modules come from there: a traceback reads them, and would read what else has its number.
+
+    A node that has not this version yet runs it from memory; the bootstrap gives it this name.
+    """
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}").startswith("/memfd:saturn-node")
+    except OSError:
+        return False

@@ -69,7 +69,7 @@ def work(root: str, run: str, executor: str, launch: str = "forked") -> int:
         outcome = _worked(request, paths, sink, log, executor) if held is not None else _refused(request, paths, sink)
     except Exception as error:  # noqa: BLE001 - before the walk began, or after it: no run ends without a reason
         log.end()
-        log.note(traceback.format_exc(), sink.redactor)
+        log.note(_trace(), sink.redactor)
         sink.failed(StageFailed, _internal(error, request, paths), stage=sink.stage or "prepare")
     finally:
         log.end()
@@ -132,7 +132,7 @@ def _walked(task: Task, log: RunLog, executor: str) -> str:
         return "blocked" if isinstance(error, Blocked) else _after_failure(task, error)
     except Exception as error:  # noqa: BLE001 - the one boundary: a bug is told, never a silent death
         log.end()
-        log.note(traceback.format_exc(), task.sink.redactor)
+        log.note(_trace(), task.sink.redactor)
         known = _internal(error, task.request, task.paths)
         _fail(task, known, executor)
         return _after_failure(task, known) if task.trail.unacknowledged else "failed"
@@ -196,9 +196,17 @@ def _internal(error: Exception, request: Request, paths: Paths) -> NodeError:
         return NodeError("disk_full", f"the disk below {paths.root} is full", f"df -h {paths.root}")
     if isinstance(error, PermissionError) and str(error.filename or "").startswith(paths.root):
         return facts.unwritable(str(error.filename), paths.root)
-    tail = traceback.format_exc().splitlines()[-INTERNAL_TAIL:]
+    tail = _trace().splitlines()[-INTERNAL_TAIL:]
     message = f"saturn failed by a fault of its own: {error!r}"
     return NodeError("internal_error", message, f"saturn deploy --hosts {request.node.host} --resume", tail=tail)
+
+
+def _trace() -> str:
+    """The traceback of the failure in hand. Where none can be made that failure must be told all the same."""
+    try:
+        return traceback.format_exc()
+    except Exception as error:  # noqa: BLE001 - whatever keeps its lines from being read
+        return f"there is no traceback: {error!r}"
 
 
 def _fail(task: Task, error: NodeError, executor: str) -> None:

@@ -68,6 +68,7 @@ import json, os, signal, sys, time
 from saturn_node import launch
 
 log, place = sys.argv[1:3]
+program, bundle = os.memfd_create("saturn-node"), os.memfd_create("bundle")
 
 def work(way):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -117,7 +118,7 @@ def test_a_forked_worker_keeps_nothing_of_its_session(tmp_path):
         assert worker["sid"] not in {worker["pid"], launcher}
         assert worker["cwd"] == "/"
         assert {name for name in worker["fds"] if not name.startswith("/proc")} == {
-            "/dev/null", str(tmp_path / "worker.log"),
+            "/dev/null", str(tmp_path / "worker.log"), "/memfd:saturn-node (deleted)",
         }  # fmt: skip
     finally:
         os.kill(worker["pid"], 9)
