@@ -17,13 +17,18 @@ from .state import Paths
 from .wire import Goodbye, Heartbeat, Refused, Request, WorkerVanished
 
 POLL_S = 0.02
+OUTPUT_S = 0.05
 IDLE_S = 0.2
-"""A file that moved is looked at again after POLL_S, one that rests ever later, up to this: a run may take hours."""
+"""A file that moved is looked at again after POLL_S, one that rests ever later, up to this: a run may take hours.
+
+After a line of output it is OUTPUT_S: such lines come by the hundred, and those that leave together cost SATURN less.
+"""
 HEARTBEAT_S = 10.0
 BEGIN_S = 20.0
 """How long a worker may take to begin. One that is killed before its first event is missed after TAKEN_S already."""
 TAKEN_S = 3.0
 CHUNK = 65536
+_OUTPUT = (b'"type":"log"}', b'"type":"progress"}')
 
 
 class Follower:
@@ -53,7 +58,7 @@ class Follower:
         began, pause_s = time.monotonic(), POLL_S
         while not self.ended:
             if self._step():
-                pause_s = POLL_S
+                pause_s = OUTPUT_S if self._last.endswith(_OUTPUT) else POLL_S
                 continue
             self._ask_again()
             if not self._offset and time.monotonic() - began > self._begin_s():
