@@ -50,8 +50,8 @@ test-tailnet: $(STAMP) ## a real tailnet; needs what `make test` needs, and tail
 demo: $(STAMP) ## saturn at work, without any host
 	@$(BIN)/saturn demo
 
-bench: $(STAMP) ## measure saturn beside its peers, and bring it into docs/performance.md; about 25 minutes
-	@echo "About 25 minutes; with SATURN_BENCH_ROUNDS=1 about 8. Leave the machine alone meanwhile."
+bench: $(STAMP) ## measure saturn beside its peers, and bring it into docs/performance.md; about 32 minutes
+	@echo "About 32 minutes; with SATURN_BENCH_ROUNDS=1 about 8. Leave the machine alone meanwhile."
 	@for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script" || exit 1; done
 	@PYTHONPATH=benchmarks $(BIN)/python -m ground.page
 

@@ -115,7 +115,7 @@ def width(where: Ground, one: Found) -> None:
 
 
 if __name__ == "__main__":
-    announced("job", 14)
+    announced("job", 15)
     with ground() as here:
         width(here, latency(here))
         with_real_costs(here)
