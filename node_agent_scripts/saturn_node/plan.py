@@ -361,6 +361,3 @@ def _image_changes(wanted: Desired, containers: Sequence[Container]) -> Iterator
         size = wanted.sizes.get(plan.image, registry.UNKNOWN)
         if (before, before_id) != (plan.image, after_id):
             yield ImageChange(service, before, plan.image, before_id, after_id, 0 if after_id in present_ids else size)
-
-
-# --- drift: pure ------------------------------------------------------------------------------------------------------

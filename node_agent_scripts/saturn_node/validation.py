@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from functools import partial
-from typing import Callable, Sequence
+from typing import Any, Callable, Sequence
 
 from . import claims, compose, policy, proc, state
 from .errors import Blocked, NodeError
@@ -21,11 +21,9 @@ _SERIAL_BRACES = r"(?m)^serial:[ \t]*\{[^}\n]*\bport:[ \t]*([^\s,}]+)"
 def validate(task: Task) -> None:
     """Send every finding. Raises Blocked when one of them is an error."""
     order = task.order
-    projects = [_project(order, each) for each in order.services]
-    questions: list[Callable[[], object]]
-    questions = [partial(compose.engine_version, order), partial(compose.resolve, projects)]
-    proc.together(questions, len(questions))
-    definitions = definitions_of(order, order.services)
+    questions: list[Callable[[], Any]]
+    questions = [partial(compose.engine_version, order), partial(definitions_of, order, order.services)]
+    _, definitions = proc.together(questions, len(questions))
     task.check_cancelled()
     found = policy.violations(order, definitions)
     for each in found:

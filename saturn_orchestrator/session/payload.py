@@ -106,7 +106,7 @@ if path:
 from saturn_node.__main__ import main
 raise SystemExit(main(sys.argv[1:]))
 """
-"""Begins the archive as a program: the worker, and what a person types on the node."""
+"""Begins the archive as a program: what a person types on the node."""
 
 
 @dataclass(frozen=True)

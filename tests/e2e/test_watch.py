@@ -5,13 +5,13 @@ import re
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Self
 
 import pytest
+from support.fleet.process import wait_until
 from support.homelab import IMAGE_2, container
 from support.saturn import Saturn
 from support.world import World
@@ -131,10 +131,7 @@ def test_it_ends_with_what_was_seen_and_leaves_no_process(world: World, number: 
 
     assert (code, said) == (3, "")
     assert not Path(f"/proc/{watch.process.pid}").exists()
-    deadline = time.monotonic() + ANSWER_S
-    while _is_asked(world) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not _is_asked(world), "no executor stays on the node once it has given its answer"
+    wait_until("no executor stays on the node", lambda: not _is_asked(world), limit_s=ANSWER_S)
 
 
 def _is_asked(world: World) -> bool:

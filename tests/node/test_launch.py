@@ -6,14 +6,14 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from saturn_node import launch
 from saturn_node.launch import FORKED, SYSTEMD, SYSTEMD_USER, Node, unit_command, way_of
+from support.node import until
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(launch.__file__).parents[1])}
 ARGV = ("/usr/bin/python3", "-I", "/opt/homelab/bin/saturn-node.pyz", "worker", "20261123T161002Z-7f3a")
 
 
@@ -94,18 +94,12 @@ def launched(folder: Path, *words: str) -> tuple[int, bytes, dict[str, object]]:
     said = folder / "said"
     with subprocess.Popen(
         (sys.executable, "-c", LAUNCHER, str(folder / "worker.log"), str(said), *words),
-        stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path(launch.__file__).parents[1])},
+        stdout=subprocess.PIPE, env=ENVIRONMENT,
         start_new_session=True,
     ) as launcher:  # fmt: skip
         out, _ = launcher.communicate(timeout=30)  # ends only when nobody holds the pipe any more
-    waited_for(said.exists)
+    until(said.exists, "the worker's word")
     return launcher.pid, out, json.loads(said.read_text())
-
-
-def waited_for(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.01)
 
 
 def test_a_forked_worker_keeps_nothing_of_its_session(tmp_path):
@@ -137,7 +131,7 @@ def test_a_forked_worker_is_found_by_its_own_name(tmp_path):
 
 def test_what_a_forked_worker_dies_of_stands_in_its_log_and_is_no_answer(tmp_path):
     _, out, worker = launched(tmp_path, "fails")
-    waited_for(lambda: not Path(f"/proc/{worker['pid']}").exists())
+    until(lambda: not Path(f"/proc/{worker['pid']}").exists(), "its death")
 
     assert out == b"forked\n"
     assert "ValueError: by a fault of its own" in (tmp_path / "worker.log").read_text()
@@ -148,9 +142,9 @@ def test_a_name_is_cut_where_there_is_no_room_for_it():
         "from saturn_node import launch; launch.entitle(('y' * 9000, 'z')); "
         "print(open('/proc/self/cmdline').read(), end='')"
     )
-    argv, environ = (sys.executable, "-c", script), {**os.environ, "PYTHONPATH": str(Path(launch.__file__).parents[1])}
+    argv = (sys.executable, "-c", script)
 
-    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=True)
+    done = subprocess.run(argv, env=ENVIRONMENT, capture_output=True, text=True, check=True)
 
     assert done.stdout == "y" * len(" ".join(argv)) + "\0"
 

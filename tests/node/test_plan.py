@@ -3,22 +3,11 @@
 import pytest
 from saturn_node import plan, wire
 from saturn_node.blueprint import Blueprint
-from saturn_node.compose import Container, Image
+from saturn_node.compose import Image
 from saturn_node.plan import Desired, service_change
 from saturn_node.policy import Definition
-from saturn_node.state import ServiceRecord
 from saturn_node.wire import ImageChange, ServiceChange
-
-OLD, NEW = "sha256:old", "sha256:new"
-
-
-def container(service="web", **fields):
-    known = {
-        "id": service, "name": f"web-{service}-1", "project": "web", "service": service, "image": "app:1",
-        "image_id": OLD, "state": "running", "health": "", "exit_code": 0, "restarts": 0, "started_at": "1",
-        "policy": "unless-stopped", "hash": "h1", "folder": "",
-    }  # fmt: skip
-    return Container(**{**known, **fields})
+from support.deployed import NEW, OLD, container, record
 
 
 def wanted(*services, images=None, restored=None, **fields):
@@ -27,14 +16,6 @@ def wanted(*services, images=None, restored=None, **fields):
     blueprints = {name: Blueprint(**{**known, **fields}) for name in services or ("web",)}
     here = {"app:1": Image(OLD)} if images is None else images
     return Desired(blueprints, here, restored or {})
-
-
-def record(*services, keys=None, ports=(), **known):
-    """What a deploy left."""
-    stood = {"hash": "h1", "image": "app:1", "image_id": OLD, "digest": "", **known}
-    kept = {"image": "i1", "environment.A": "a1", "scale": "s1"} if keys is None else keys
-    names = services or ("web",)
-    return ServiceRecord("r", "", "", (), dict.fromkeys(names, stood), dict.fromkeys(names, kept), ports)
 
 
 def keys(**moved):
