@@ -33,8 +33,16 @@ FACTS_PATIENCE_S = 90
 
 
 def new_run_id() -> str:
-    """A run id: the moment it was made, UTC, and four random characters."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.urandom(2).hex()}"
+    """A run id of this moment."""
+    return run_id(datetime.now(UTC), os.urandom(1)[0])
+
+
+def run_id(at: datetime, chance: int) -> str:
+    """A run id: the moment `at`, UTC, to the 256th of its second, and `chance`, below 256, against a namesake.
+
+    Runs are listed by their names, newest first, and two commands may well begin in one second.
+    """
+    return f"{at:%Y%m%dT%H%M%SZ}-{at.microsecond * 256 // 1_000_000:02x}{chance:02x}"
 
 
 async def connect(

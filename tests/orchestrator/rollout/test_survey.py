@@ -3,8 +3,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import re
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support import build
 from support.build import facts
 from support.fake_session import FakeDoor, FakeSession
@@ -12,13 +15,23 @@ from support.fake_session import FakeDoor, FakeSession
 from saturn_orchestrator.errors import Denied, OffTailnet, SessionLost, Unreachable
 from saturn_orchestrator.events import OwnEvent, SessionOpening, SessionWaiting, now
 from saturn_orchestrator.plan.order import node_order
-from saturn_orchestrator.rollout.survey import ATTEMPTS, connect, gather_facts, new_run_id
+from saturn_orchestrator.rollout.survey import ATTEMPTS, connect, gather_facts, new_run_id, run_id
 from saturn_orchestrator.session.base import Patience, Session, Tell
 from saturn_orchestrator.topology.model import Host
 
 
 def test_a_run_id_is_a_moment_and_four_characters():
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{4}", new_run_id())
+
+
+CHANCE = st.integers(min_value=0, max_value=255)
+
+
+@given(st.integers(min_value=0, max_value=10**13), CHANCE, CHANCE)
+def test_run_ids_sort_as_their_runs_began(milliseconds: int, first: int, second: int):
+    earlier, later = (datetime.fromtimestamp(each / 1000, UTC) for each in (milliseconds, milliseconds + 4))
+
+    assert run_id(earlier, first) < run_id(later, second)
 
 
 def test_connect_gives_up_after_some_attempts():
