@@ -10,7 +10,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, fields
 from datetime import UTC, datetime
 from functools import cache
 from itertools import groupby
@@ -75,7 +74,7 @@ from saturn_node.wire import (
     encode,
 )
 
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, field, field_names
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -549,7 +548,7 @@ _NAMED = r"[ !#-\[\]-~]*"
 _SAID = _NAMED + r'(?:\\["\\]' + _NAMED + ")*"
 _FORM = re.compile(
     "^" + re.escape(PREFIX) + r'(\{"seq":([1-9][0-9]{0,14}),'
-    + "".join(f'"{each.name}":"({_SAID if each.name == "text" else _NAMED})",' for each in fields(Log)[1:-1])
+    + "".join(f'"{name}":"({_SAID if name == "text" else _NAMED})",' for name in field_names(Log)[1:-1])
     + f'"type":"({Log.type}|{Progress.type})"' + r"\})$",
     re.MULTILINE,
 )  # fmt: skip

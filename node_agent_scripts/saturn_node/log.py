@@ -14,6 +14,7 @@ from typing import Any, Callable, Mapping
 
 from . import wire
 from .errors import NodeError
+from .records import field_names
 from .redaction import Redactor
 
 LINE_MAX = 60_000
@@ -127,10 +128,9 @@ class Sink:
             self._send(kind, facts)
 
     def _send(self, kind: Callable[..., wire.Event], facts: dict[str, object]) -> None:
-        fields: Mapping[str, Any] = getattr(kind, "__record_fields__", {})
         if kind is wire.Goodbye and self._left_out:
             self._emit(wire.Progress(self.seq + 1, now_at(), self._run, self._host, self.stage, self._left_out_text()))
-        if "stage" in fields:
+        if "stage" in field_names(kind):
             facts.setdefault("stage", self.stage)
         event = kind(seq=self.seq + 1, at=now_at(), run=self._run, host=self._host, **facts)
         if isinstance(event, (wire.Log, wire.Progress)) and self._is_too_much(event.text):

@@ -1,82 +1,134 @@
-"""Frozen dataclasses that cost nothing to define: the schema has some fifty, and every conversation defines them all.
+"""Frozen dataclasses that cost next to nothing to define: the executor and the controller have some two hundred.
 
-The standard library writes and compiles six methods for each, which takes a Pi longer than to start Python, and needs
-`inspect` for it, which takes as long again. Here all share the same six, and the standard library is asked only when
-somebody asks for its fields, as pydantic does on SATURN. To `dataclasses` and to a reader they are what they were.
+The standard library writes and compiles six methods for each while its module is loaded, which takes a Pi longer than
+to start Python, and needs `inspect` for it, which takes as long again; it was half of what `saturn status` needed to
+start. Here all share the same six, and the standard library is asked only when somebody asks it for a class's fields,
+as pydantic does. To `dataclasses`, to a type checker and to a reader a class is what
+`dataclasses.dataclass(frozen=True)` makes of it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, NamedTuple, NoReturn, Type, TypeVar
+import threading
+from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, NoReturn, Tuple, Type, TypeVar
+
+__all__ = ["dataclass", "field", "field_names", "replace"]
 
 T = TypeVar("T")
 
+_NOTHING: Any = object()
+"""Stands for the value of a field while a record has none for it."""
 
-class _Made(NamedTuple):
+_TURN = threading.RLock()
+"""Two threads may ask the standard library for the fields of a class at once, and it for those of its parent."""
+
+
+class _Anew(NamedTuple):
     """A default that is made anew for each record."""
 
-    default_factory: Callable[[], object]
+    make: Callable[[], Any]
 
 
-_MISSING = object()
+if TYPE_CHECKING:
+    from dataclasses import dataclass, field, replace
+else:
+
+    def dataclass(*, frozen: bool) -> Callable[[Type[T]], Type[T]]:
+        """What `dataclasses.dataclass(frozen=True)` is, but for `__post_init__` and `ClassVar`."""
+        assert frozen, "use dataclasses.dataclass"
+        return _record
+
+    def field(*, default_factory: Callable[[], Any]) -> _Anew:
+        """What `dataclasses.field(default_factory=...)` is."""
+        return _Anew(default_factory)
+
+    def replace(record: T, **changes: object) -> T:
+        """What `dataclasses.replace` is."""
+        kind, fields = type(record), record.__record_fields__
+        made = object.__new__(kind)
+        made.__dict__.update(zip(fields, _values(record)))
+        made.__dict__.update(changes)
+        if len(made.__dict__) > len(fields):
+            raise TypeError(_refusal(kind, (), changes))
+        return made
 
 
-def field(*, default_factory: Callable[[], Any]) -> Any:
-    """What `dataclasses.field(default_factory=...)` is."""
-    return _Made(default_factory)
+def field_names(record: Any) -> Tuple[str, ...]:
+    """The fields of a record or of its class, in their order; none of anything else."""
+    names: Tuple[str, ...] = getattr(record, "__record_fields__", ())
+    return names
 
 
-def dataclass(*, frozen: bool) -> Callable[[Type[T]], Type[T]]:
-    """What `dataclasses.dataclass(frozen=True)` is, but for inheritance and `__post_init__`."""
-    assert frozen, "whatever travels is frozen"
+def _record(kind: Any) -> Any:
+    own = {name: vars(kind).get(name, _NOTHING) for name in vars(kind).get("__annotations__", ())}
+    defaults = {**getattr(kind, "__record_defaults__", {}), **own}
+    blank = {name: _blank(default) for name, default in defaults.items()}
+    methods = {
+        "__record_defaults__": defaults, "__record_fields__": tuple(defaults), "__match_args__": tuple(defaults),
+        "__record_blank__": blank, "__record_open__": tuple(name for name in blank if blank[name] is _NOTHING),
+        "__dataclass_fields__": _Fields(kind), "__init__": _init, "__eq__": _eq, "__hash__": _hash, "__repr__": _repr,
+        "__setattr__": _refuse, "__delattr__": _refuse,
+    }  # fmt: skip
+    for name, value in methods.items():
+        setattr(kind, name, value)
+    return kind
 
-    def made(kind: Type[T]) -> Type[T]:
-        fields = {name: vars(kind).get(name, _MISSING) for name in kind.__annotations__}
-        own = {"__record_fields__": fields, "__match_args__": tuple(fields), "__dataclass_fields__": _Fields()}
-        for name, value in {**own, **_METHODS}.items():
-            setattr(kind, name, value)
-        return kind
 
-    return made
+def _blank(default: object) -> object:
+    """What stands in a record before it is given its values."""
+    assert type(default).__module__ != "dataclasses", "use field of this module"
+    return _NOTHING if isinstance(default, _Anew) else default
 
 
 class _Fields:
-    """`__dataclass_fields__` until somebody asks for it: then the standard library makes the class a dataclass."""
+    """`__dataclass_fields__` of a class until somebody asks for them: then it becomes a dataclass by the book."""
 
-    def __get__(self, _record: object, kind: Any) -> object:
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+
+    def __get__(self, _record: object, _kind: type) -> object:
+        with _TURN:
+            if vars(self._kind)["__dataclass_fields__"] is self:
+                self._make()
+        return self._kind.__dataclass_fields__
+
+    def _make(self) -> None:
         import dataclasses
 
-        for name, default in kind.__record_fields__.items():
-            if isinstance(default, _Made):
-                setattr(kind, name, dataclasses.field(default_factory=default.default_factory))
-        dataclasses.dataclass(init=False, repr=False, eq=False)(kind)
-        return kind.__dataclass_fields__
-
-
-def replace(record: T, **changes: object) -> T:
-    """What `dataclasses.replace` is."""
-    return type(record)(**{**vars(record), **changes})
+        for name, default in tuple(vars(self._kind).items()):
+            if isinstance(default, _Anew):
+                setattr(self._kind, name, dataclasses.field(default_factory=default.make))
+        dataclasses.dataclass(init=False, repr=False, eq=False)(self._kind)
 
 
 def _init(self: Any, *given: object, **named: object) -> None:
-    known = type(self).__record_fields__
-    if len(given) > len(known) or any(name not in known for name in named):
-        raise TypeError(f"{type(self).__name__} has no such fields: {given[len(known) :]} {sorted(named)}")
-    values = dict(zip(known, given))
-    if any(name in values for name in named):
-        raise TypeError(f"{type(self).__name__} got a field twice: {sorted(named)}")
+    kind = type(self)
+    fields = kind.__record_fields__
+    values = self.__dict__
+    values.update(kind.__record_blank__)  # first of all, for the order
+    values.update(zip(fields, given))
     values.update(named)
-    for name, default in known.items():
-        self.__dict__[name] = values[name] if name in values else _default(name, default)
+    if len(values) > len(fields) or len(given) > len(fields) or not named.keys().isdisjoint(fields[: len(given)]):
+        raise TypeError(_refusal(kind, given, named))
+    for name in kind.__record_open__:
+        if values[name] is _NOTHING:
+            values[name] = _made_anew(kind, name)
 
 
-def _default(name: str, default: object) -> object:
-    if default is _MISSING:
-        raise TypeError(f"the field {name} is missing")
-    return default.default_factory() if isinstance(default, _Made) else default
+def _refusal(kind: Any, given: Tuple[object, ...], named: Dict[str, object]) -> str:
+    """Why a record cannot be made of these. It names no value: one may be a secret."""
+    words = [f"{len(given)} by position", *named] if given else [*named]
+    return f"{kind.__name__} has the fields {', '.join(kind.__record_fields__)}, and was given {', '.join(words)}"
 
 
-def _eq(self: Any, other: object) -> object:
+def _made_anew(kind: Any, name: str) -> object:
+    default = kind.__record_defaults__[name]
+    if default is _NOTHING:
+        raise TypeError(f"{kind.__name__} needs a value for its field {name}")
+    return default.make()
+
+
+def _eq(self: Any, other: Any) -> object:
     if type(other) is not type(self):
         return NotImplemented
     return _values(self) == _values(other)
@@ -86,8 +138,12 @@ def _hash(self: Any) -> int:
     return hash(_values(self))
 
 
+def _values(record: Any) -> Tuple[object, ...]:
+    return tuple(map(record.__dict__.__getitem__, record.__record_fields__))
+
+
 def _repr(self: Any) -> str:
-    told = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self).__record_fields__)
+    told = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__record_fields__)
     return f"{type(self).__qualname__}({told})"
 
 
@@ -95,13 +151,3 @@ def _refuse(_self: Any, name: str, *_value: object) -> NoReturn:
     import dataclasses
 
     raise dataclasses.FrozenInstanceError(f"cannot change field {name!r}")
-
-
-def _values(record: Any) -> tuple[object, ...]:
-    return tuple(getattr(record, name) for name in type(record).__record_fields__)
-
-
-_METHODS = {
-    "__init__": _init, "__eq__": _eq, "__hash__": _hash, "__repr__": _repr, "__setattr__": _refuse,
-    "__delattr__": _refuse,
-}  # fmt: skip

@@ -11,12 +11,9 @@ events whose type it does not know, so both may be added without raising PROTOCO
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Dict, Literal, Mapping, Tuple, Type, TypeVar, Union
+from typing import Any, Dict, Literal, Mapping, Tuple, Type, TypeVar, Union
 
-if TYPE_CHECKING:
-    from dataclasses import dataclass, field
-else:
-    from .records import dataclass, field  # the same thing, at a fraction of the time that a node takes to start
+from .records import dataclass, field, field_names
 
 PREFIX = "[STRUCT] "
 PROTOCOL = 1
@@ -935,8 +932,9 @@ def plain(value: Any) -> Any:
     """The event or request as JSON has it: records are objects, and tuples are lists."""
     if isinstance(value, (str, int, float)) or value is None:
         return value
-    if hasattr(value, "__record_fields__"):
-        return {name: plain(getattr(value, name)) for name in value.__record_fields__}
+    names = field_names(value)
+    if names:
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     if isinstance(value, dict):
@@ -949,8 +947,7 @@ T = TypeVar("T")
 
 def _build(kind: Type[T], data: Dict[str, Any]) -> T:
     """A dataclass from a JSON object: unknown keys are dropped, lists become tuples, a missing key is a TypeError."""
-    known: Any = kind
-    given = {key: value for key, value in data.items() if key in known.__record_fields__}
+    given = {key: value for key, value in data.items() if key in field_names(kind)}
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
 from saturn_orchestrator.errors import SaturnError
 from saturn_orchestrator.events import Facts, now
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, field
 from saturn_orchestrator.rollout.following import LINK_PATIENCE_S, Link
 from saturn_orchestrator.rollout.host_attach import Attaching, HostAttach
 from saturn_orchestrator.rollout.runner import Rollout, Stop

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from saturn_orchestrator.app.deploy import Deploy, Plans, Ports, carry_out
 from saturn_orchestrator.errors import ExecutorRefused, UsageError
 from saturn_orchestrator.events import Facts, now
 from saturn_orchestrator.plan.backups import backup_plan, saved_services
 from saturn_orchestrator.plan.model import HostPlan
+from saturn_orchestrator.records import replace
 from saturn_orchestrator.rollout.host_run import Proposal
 from saturn_orchestrator.rollout.survey import gather_facts, new_run_id
 from saturn_orchestrator.session.base import Session

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 
 from saturn_orchestrator.app.deferral import refusal
 from saturn_orchestrator.app.planning import Planner, Scope
 from saturn_orchestrator.errors import ExecutorRefused, SessionError
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, replace
 from saturn_orchestrator.rollout.host_run import Proposal
 from saturn_orchestrator.rollout.survey import connect
 from saturn_orchestrator.session.base import OpenSession, Session, Tell

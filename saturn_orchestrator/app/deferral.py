@@ -8,14 +8,13 @@ services.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from saturn_orchestrator.app.memory import Memory
 from saturn_orchestrator.app.planning import Planner
 from saturn_orchestrator.plan.build import build_plan
 from saturn_orchestrator.plan.model import Action, Change, HostPlan
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, replace
 from saturn_orchestrator.rollout.host_run import Deferral
 from saturn_orchestrator.state.standing import Deferred, remembered
 from saturn_orchestrator.topology.model import Host

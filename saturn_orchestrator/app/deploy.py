@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import field
 from functools import partial
 
 from saturn_orchestrator.app.consent import Ask, Consent, Show, ShowDiff
@@ -17,7 +16,7 @@ from saturn_orchestrator.errors import Interrupted
 from saturn_orchestrator.events import now
 from saturn_orchestrator.plan.batches import allowance, batches, saturn_last
 from saturn_orchestrator.plan.model import HostPlan
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, field
 from saturn_orchestrator.rollout.following import LINK_PATIENCE_S, Link
 from saturn_orchestrator.rollout.gate import Gate
 from saturn_orchestrator.rollout.host_run import Deferral, Proposal, Ways

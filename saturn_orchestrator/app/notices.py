@@ -14,7 +14,7 @@ import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -24,6 +24,7 @@ from saturn_orchestrator.app.pieces import make_private
 from saturn_orchestrator.app.program import run_program
 from saturn_orchestrator.errors import InventoryFinding, SaturnError
 from saturn_orchestrator.events import neutral, now
+from saturn_orchestrator.records import replace
 from saturn_orchestrator.report.notice import notice_of
 from saturn_orchestrator.state.model import RunState
 from saturn_orchestrator.state.notices import Ledger, Notice, Sent, Told, ledger_of, occasions, ruling

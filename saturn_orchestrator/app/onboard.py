@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from enum import StrEnum
 
 from saturn_orchestrator.app.trust import Ask, trust
@@ -12,7 +11,7 @@ from saturn_orchestrator.events import neutral
 from saturn_orchestrator.onboarding.machine import LAST, Machine, machine, probe
 from saturn_orchestrator.onboarding.preparation import Preparation, preparation
 from saturn_orchestrator.onboarding.script import Listening, Word, script
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, replace
 from saturn_orchestrator.session.base import Channel, OpenShell, Scan, nobody
 from saturn_orchestrator.session.introduction import Outcome as KeyOutcome
 from saturn_orchestrator.session.introduction import Trusted

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
 
 from saturn_orchestrator.app.vault import promise
 from saturn_orchestrator.app.wanted import Source
@@ -14,7 +13,7 @@ from saturn_orchestrator.plan.build import build_plan
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.plan.order import node_order
 from saturn_orchestrator.plan.way import way_warnings
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, field, replace
 from saturn_orchestrator.repository import thin_bundle
 from saturn_orchestrator.rollout.host_run import Proposal
 from saturn_orchestrator.rollout.survey import bundle_digest, gather_plan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +14,7 @@ from saturn_orchestrator.app.vault import at_hand
 from saturn_orchestrator.errors import UsageError
 from saturn_orchestrator.events import Event, encode
 from saturn_orchestrator.files import unwritable, write_ordered
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, replace
 from saturn_orchestrator.session.base import OpenSession
 from saturn_orchestrator.state.recovery import Diagnostics, Recovery, telling_run
 from saturn_orchestrator.state.redaction import Redaction

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from saturn_orchestrator.app.backup import Propose, able, no_difference, reached
 from saturn_orchestrator.app.deploy import Deploy, Plans, Ports, carry_out
 from saturn_orchestrator.errors import ExecutorRefused
 from saturn_orchestrator.events import SnapshotFact, now
 from saturn_orchestrator.plan.backups import Choice, chosen, restore_plan
+from saturn_orchestrator.records import replace
 from saturn_orchestrator.rollout.backups import gather_backups
 from saturn_orchestrator.rollout.host_run import Proposal
 from saturn_orchestrator.rollout.survey import gather_facts, new_run_id

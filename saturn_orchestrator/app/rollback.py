@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from saturn_orchestrator.app.planning import Planner
 from saturn_orchestrator.errors import ExecutorRefused, RepositoryError
 from saturn_orchestrator.events import DeploymentFact, Facts, RunFact
+from saturn_orchestrator.records import replace
 from saturn_orchestrator.rollout.host_run import Proposal
 from saturn_orchestrator.rollout.survey import gather_facts
 from saturn_orchestrator.session.base import Session

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from saturn_orchestrator.app.memory import Memory as Recollection
 from saturn_orchestrator.errors import RepositoryError, SessionError, Unreachable
 from saturn_orchestrator.events import Facts, now
+from saturn_orchestrator.records import replace
 from saturn_orchestrator.rollout.survey import connect, gather_facts
 from saturn_orchestrator.session.base import OpenSession
 from saturn_orchestrator.session.route import is_tailnet_wanted

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from saturn_orchestrator.app.status import Memory, answered, away, known_peer, recalled, surroundings
 from saturn_orchestrator.errors import RepositoryError, SessionError, SessionLost, Unreachable
 from saturn_orchestrator.events import Facts, OwnEvent, SessionWaiting, now
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, replace
 from saturn_orchestrator.repository import Distance, Repository
 from saturn_orchestrator.rollout.survey import connect, gather_facts
 from saturn_orchestrator.session.base import OpenSession, Session

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from saturn_orchestrator.events import STAGES, Facts, Failing, Plan, ServiceChange, ServiceFact
 from saturn_orchestrator.plan.model import Action, Change, HostPlan, Wanted
+from saturn_orchestrator.records import replace
 
 # Files that tell saturn or a person something, but never a container.
 _NOT_CONFIGURATION = frozenset({"service.yaml", "healthcheck.sh"})

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from saturn_orchestrator import events
 from saturn_orchestrator.events import Event
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, replace
 from saturn_orchestrator.report.style import (
     counted,
     duration_text,

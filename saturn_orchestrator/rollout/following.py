@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from math import inf
 from operator import lt
 from typing import TypeGuard
@@ -20,7 +19,7 @@ from saturn_orchestrator.errors import (
     TooManyFiles,
 )
 from saturn_orchestrator.events import Line, NodeEvent, Output, Request, WorkerVanished, now
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, replace
 from saturn_orchestrator.rollout.outbox import Outbox
 from saturn_orchestrator.rollout.survey import connect
 from saturn_orchestrator.session.base import OpenSession, Session

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from dataclasses import replace
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import (
@@ -20,7 +19,7 @@ from saturn_orchestrator.errors import (
 from saturn_orchestrator.events import Line, Request, now
 from saturn_orchestrator.plan.model import HostPlan
 from saturn_orchestrator.plan.order import node_order
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, replace
 from saturn_orchestrator.rollout.begun import Begun
 from saturn_orchestrator.rollout.following import Following, Link
 from saturn_orchestrator.rollout.gate import Turns

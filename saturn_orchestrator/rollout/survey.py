@@ -7,7 +7,6 @@ import errno
 import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +14,7 @@ from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost, Unreachable
 from saturn_orchestrator.events import Facts, Line, Plan, Request
 from saturn_orchestrator.plan.order import node_order
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, replace
 from saturn_orchestrator.session.base import OpenSession, Patience, Session, Tell, nobody
 from saturn_orchestrator.topology.model import Host
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 from saturn_orchestrator.errors import OffTailnet, SessionError
 from saturn_orchestrator.events import OwnEvent, SessionWaiting, now
 from saturn_orchestrator.files import content
+from saturn_orchestrator.records import replace
 from saturn_orchestrator.session import known_hosts
 from saturn_orchestrator.session.approval import Approvals
 from saturn_orchestrator.session.base import Channel, Offer, Patience, Session, Tell, nobody

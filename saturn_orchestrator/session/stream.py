@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import replace
 
 from saturn_orchestrator import events
 from saturn_orchestrator.errors import ExecutorRefused, SessionError, SessionLost
 from saturn_orchestrator.events import Line, Malformed, Output, Request
+from saturn_orchestrator.records import replace
 from saturn_orchestrator.session.base import THIN_MAX, Channel, Sighting
 from saturn_orchestrator.session.payload import MARK, PAYLOAD_FOLLOWS, Payload, refusal
 from saturn_orchestrator.session.trip import Trip

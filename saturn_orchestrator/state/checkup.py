@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from saturn_orchestrator.ages import moment, span_text
 from saturn_orchestrator.errors import SessionError, Unreachable
 from saturn_orchestrator.events import Check
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, replace
 from saturn_orchestrator.tailnet.model import Peer
 from saturn_orchestrator.tailnet.trouble import expiry_warning
 from saturn_orchestrator.topology.model import Host

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any
 
 from saturn_orchestrator.events import Finding
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, field, replace
 from saturn_orchestrator.state.layered import with_changed
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
 
 from saturn_orchestrator.ages import seconds_between
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, replace
 from saturn_orchestrator.state.model import HostState, RunState, Status
 from saturn_orchestrator.state.outcome import (
     EXIT_FAILED,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import cast
 
 from saturn_orchestrator import events
 from saturn_orchestrator.events import Event, HostPlanned
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, replace
 from saturn_orchestrator.state.model import HostState, Status
 from saturn_orchestrator.state.record import RunRecord
 from saturn_orchestrator.state.standing import Standing

@@ -8,12 +8,12 @@ never turn a result into another one, and reducing the same events twice gives t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from saturn_orchestrator import events
 from saturn_orchestrator.events import Event
 from saturn_orchestrator.plan.backups import is_plain
+from saturn_orchestrator.records import replace
 from saturn_orchestrator.state.model import HostError, HostState, RunState, ServiceState, Status
 
 _BEFORE_RUN = frozenset({Status.PENDING, Status.CONNECTING, Status.CONNECTED, Status.PLANNED})

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
 
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, field, replace
 from saturn_orchestrator.state.standing import Standing, Surroundings
 
 UNKNOWN = "unknown"

@@ -13,12 +13,12 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from saturn_orchestrator import __version__, files
+from saturn_orchestrator.records import field_names
 from saturn_orchestrator.topology import model
 from saturn_orchestrator.topology.model import Topology, login_name
 from saturn_orchestrator.topology.traces import Traces, hold
@@ -142,7 +142,7 @@ def encoded(value: object) -> list[Any]:
 
     def row(each: object) -> int:
         kind = type(each)
-        made = [_NUMBERS[kind], *(field(getattr(each, own.name)) for own in fields(kind))]  # type: ignore[arg-type]
+        made = [_NUMBERS[kind], *(field(getattr(each, name)) for name in field_names(kind))]
         text = json.dumps(made)
         if text not in places:
             places[text] = len(rows)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, field
 
 Transport = Literal["auto", "tailscale", "ssh", "local"]
 Link = Literal["stable", "intermittent", "metered"]

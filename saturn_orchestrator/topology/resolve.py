@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from saturn_orchestrator.records import replace
 from saturn_orchestrator.topology import entries, model
 from saturn_orchestrator.topology.model import Host, Service, Ssh
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from saturn_orchestrator.policy import is_local
+from saturn_orchestrator.records import replace
 from saturn_orchestrator.topology.model import Host
 
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://(?:[^/@]*@)?(\[[^\]]+\]|[^/:]+)", re.IGNORECASE)

@@ -8,14 +8,14 @@ import threading
 import pytest
 from pydantic import TypeAdapter
 
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, field, replace
 
 
 @dataclass(frozen=True)
 class Place:
     name: str
     port: int = 22
-    tags: dict[str, str] = dataclasses.field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -49,7 +49,7 @@ def test_a_record_is_compared_shown_and_frozen():
     assert Place("a").words == "a:22"
     with pytest.raises(dataclasses.FrozenInstanceError):
         Place("a").port = 1
-    with pytest.raises(TypeError, match="missing 1 required"):
+    with pytest.raises(TypeError, match="Place needs a value for its field name"):
         Place()
 
 
@@ -63,6 +63,14 @@ def test_a_class_may_build_on_another():
     assert Plain("a").words == "a:22"
 
 
+def test_only_this_field_makes_defaults_anew():
+    with pytest.raises(AssertionError, match="use field of this module"):
+
+        @dataclass(frozen=True)
+        class Wrong:
+            tags: list[str] = dataclasses.field(default_factory=list)
+
+
 def test_fields_are_known_before_the_first_record():
     assert [each.name for each in dataclasses.fields(fresh())] == ["a", "b"]
     assert dataclasses.is_dataclass(fresh())
@@ -71,9 +79,21 @@ def test_fields_are_known_before_the_first_record():
 def test_a_record_is_hashed_replaced_copied_and_pickled():
     one = fresh()(1)
     assert hash(one) == hash(type(one)(1))
-    assert dataclasses.replace(one, b="y") == type(one)(1, "y")
+    assert dataclasses.replace(one, b="y") == replace(one, b="y") == type(one)(1, "y")
     assert copy.deepcopy(Room("a")) == Room("a")
     assert pickle.loads(pickle.dumps(Room("a"))) == Room("a")
+
+
+def test_a_record_is_replaced_by_its_fields_alone():
+    one = Room("a", tags={"b": "c"})
+    vars(one)["_kept"] = "beside its fields"
+
+    assert replace(one, floor=3) == Room("a", 22, {"b": "c"}, 3)
+    assert "_kept" not in vars(replace(one, floor=3))
+    with pytest.raises(TypeError, match="Room has the fields name, port, tags, floor, and was given cellar"):
+        replace(one, cellar=1)
+    with pytest.raises(TypeError, match="Place has the fields name, port, tags, and was given 1 by position, name"):
+        Place("a", name="b")
 
 
 def test_a_record_is_unpacked_by_position():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import asyncssh
 
 from saturn_orchestrator.errors import HostKeyRejected, SessionError
 from saturn_orchestrator.events import OwnEvent, SessionWaiting
+from saturn_orchestrator.records import replace
 from saturn_orchestrator.session.approval import Approvals
 from saturn_orchestrator.session.base import Patience, Tell
 from saturn_orchestrator.session.route import Route

@@ -6,7 +6,6 @@ import os
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import asyncssh
 
 from saturn_orchestrator.errors import Denied, HostKeyRejected, OffTailnet
 from saturn_orchestrator.files import content
-from saturn_orchestrator.records import dataclass
+from saturn_orchestrator.records import dataclass, field
 from saturn_orchestrator.session import known_hosts
 from saturn_orchestrator.session.descriptors import spent
 from saturn_orchestrator.session.route import Route

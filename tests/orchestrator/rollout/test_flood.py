@@ -84,7 +84,7 @@ async def deployed(flooding: Flooding, sink: FakeSink) -> RunState:
         return flooding if host.name == "flood" else FakeSession([facts("good", revision=OLD)], run_story("good"))
 
     hosts = [build.host(name) for name in ("flood", "good")]
-    ways = Ways(Link(door, lambda _: None, 5), proposing(), confirmed, lambda _: None, asyncio.Semaphore(8))
+    ways = Ways(Link(door, lambda _: None, 60), proposing(), confirmed, lambda _: None, asyncio.Semaphore(8))
     return await roll_out(RunState.of(RUN, NEW, ["flood", "good"], build.AT), hosts, ways, [sink], Stop())
 
 
