@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
-from .late import Late
-
-if TYPE_CHECKING:
-    import calendar
-else:
-    calendar = Late("calendar")
+from .late import calendar
 
 
 def seconds_since(at: str, now_s: float) -> float:

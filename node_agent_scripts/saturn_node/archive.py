@@ -13,20 +13,10 @@ import posixpath
 import stat
 from contextlib import contextmanager
 from importlib import import_module
-from typing import IO, TYPE_CHECKING, Any, Callable, Iterator, NamedTuple
+from typing import IO, Any, Callable, Iterator, NamedTuple
 
 from .errors import NodeError
-from .late import Late
-
-if TYPE_CHECKING:
-    import gzip
-    import tarfile
-    import zlib
-else:
-    gzip = Late("gzip")
-    tarfile = Late("tarfile")
-    zlib = Late("zlib")
-
+from .late import gzip, tarfile, zlib
 
 zstd: Any
 try:  # Python 3.14 and newer

@@ -7,16 +7,10 @@ a secret.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from . import claims, exposure
-from .late import Late
-
-if TYPE_CHECKING:
-    import ipaddress
-else:
-    ipaddress = Late("ipaddress")
-
+from .late import ipaddress
 
 _BREAKS = r"[\s,;|<>\"'()\[\]{}=]+"
 _URL = r"(?i)^(?:[a-z]+:)?([a-z][a-z0-9+.-]*)://"

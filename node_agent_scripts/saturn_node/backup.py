@@ -10,22 +10,16 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, NamedTuple
+from typing import Any, Callable, Iterator, Mapping, NamedTuple
 
 from . import archive, git, quiesce, state
 from .archive import Choice, size_words
 from .errors import NodeError
-from .late import Late
+from .late import shutil
 from .log import now_at
 from .state import Paths
 from .task import Task
 from .wire import ArchiveFact, BackupOrder, BackupWritten, ServiceOrder, SnapshotFact
-
-if TYPE_CHECKING:
-    import shutil
-else:
-    shutil = Late("shutil")
-
 
 LOCAL = (".env", "docker-compose.override.yml", "docker-compose.override.yaml")
 """Names in the config folder that belong to this node alone."""

@@ -7,18 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Callable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from . import compose, git, proc, snapshot, state
 from .errors import NodeError
-from .late import Late
+from .late import shutil
 from .wire import NodeOrder
-
-if TYPE_CHECKING:
-    import shutil
-else:
-    shutil = Late("shutil")
-
 
 _DIRTY_MAX = 20
 _NO_SUCH_REF = r"(?i)couldn't find remote ref|not our ref|no such remote ref|unadvertised object"

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Tuple
 from . import bytecode, facts, launch, lock, state, wire
 from .errors import NodeError
 from .follower import Follower, is_begun
-from .late import Late
+from .late import Late, base64, shutil
 from .lines import LineReader
 from .log import Sink, answer_to, write_all
 from .records import replace
@@ -43,13 +43,8 @@ from .wire import (
 )
 
 if TYPE_CHECKING:
-    import base64
-    import shutil
-
     from . import acknowledgement, backup, diagnostics, examination, health, incoming, plan, supply, worker
 else:
-    base64 = Late("base64")
-    shutil = Late("shutil")
     acknowledgement = Late("saturn_node.acknowledgement")
     backup = Late("saturn_node.backup")
     diagnostics = Late("saturn_node.diagnostics")

@@ -8,20 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
+from typing import Callable, Iterator, NamedTuple
 
 from . import compose, git, proc, state
 from .errors import Cancelled, NodeError
-from .late import Late
+from .late import shutil
 from .redaction import Redactor
 from .state import Paths
 from .wire import Request
-
-if TYPE_CHECKING:
-    import shutil
-else:
-    shutil = Late("shutil")
-
 
 SECTION_TIMEOUT_S = 20.0
 LOG_LINES = 200

@@ -6,14 +6,9 @@ A port is read in compose's short and long syntax (https://docs.docker.com/refer
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Iterable, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple
 
-from .late import Late
-
-if TYPE_CHECKING:
-    import ipaddress
-else:
-    ipaddress = Late("ipaddress")
+from .late import ipaddress
 
 EVERYWHERE = "everywhere"
 LOOPBACK = "loopback"

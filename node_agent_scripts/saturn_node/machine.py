@@ -8,20 +8,14 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from typing import TYPE_CHECKING, Mapping, NamedTuple
+from typing import Mapping, NamedTuple
 
 from . import launch, proc, state
 from .ages import seconds_since, span_text
 from .errors import NodeError
 from .facts import nearest_folder
-from .late import Late
+from .late import shutil
 from .wire import Check
-
-if TYPE_CHECKING:
-    import shutil
-else:
-    shutil = Late("shutil")
-
 
 ASK_TIMEOUT_S = 10.0
 GIB = 1 << 30

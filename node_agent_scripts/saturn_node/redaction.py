@@ -9,16 +9,10 @@ import json
 import os
 import re
 import shlex
-from typing import TYPE_CHECKING, Iterable, Iterator
+from typing import Iterable, Iterator
 
 from . import dotenv
-from .late import Late
-
-if TYPE_CHECKING:
-    import base64
-else:
-    base64 = Late("base64")
-
+from .late import base64
 
 REPLACEMENT = "[redacted]"
 INCOMING = ".env.incoming-"

@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import Any, Mapping
 
 from . import archive, backup, exchange, proc, quiesce, state
 from .archive import size_words
 from .backup import LOCAL, REPLACED
 from .errors import NodeError
-from .late import Late
+from .late import shutil
 from .state import PARTS, Paths
 from .task import Task
 from .wire import BackupOrder, BackupRestored, ServiceOrder, SnapshotFact
-
-if TYPE_CHECKING:
-    import shutil
-else:
-    shutil = Late("shutil")
-
 
 _ENDING = ".restoring"
 

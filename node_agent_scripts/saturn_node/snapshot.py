@@ -8,19 +8,12 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
+from typing import Any, Iterator, NamedTuple
 
 from . import git
 from .errors import NodeError
-from .late import Late
+from .late import shutil, tempfile
 from .survey import Survey
-
-if TYPE_CHECKING:
-    import shutil
-    import tempfile
-else:
-    shutil = Late("shutil")
-    tempfile = Late("tempfile")
 
 
 class Snapshot(NamedTuple):

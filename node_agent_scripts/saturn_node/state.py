@@ -9,16 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import TYPE_CHECKING, Any, Iterable, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple
 
-from .late import Late
+from .late import shutil
 from .wire import STAGES
-
-if TYPE_CHECKING:
-    import shutil
-else:
-    shutil = Late("shutil")
-
 
 PARTS = ("config", "data", "logs")
 """The folders below the root in which each service has one of its own."""

@@ -5,20 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import time
-from typing import IO, TYPE_CHECKING, Callable
+from typing import IO, Callable
 
 from .errors import NodeError
-from .late import Late
+from .late import base64, tempfile
 from .lines import LineReader
 from .wire import Request
-
-if TYPE_CHECKING:
-    import base64
-    import tempfile
-else:
-    base64 = Late("base64")
-    tempfile = Late("tempfile")
-
 
 MAX = 2 * 1024 * 1024 * 1024
 _PIECE = 256 * 1024

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 from . import (
     acknowledgement,
@@ -28,19 +28,13 @@ from . import (
     wire,
 )
 from .errors import Blocked, Cancelled, FailedBefore, NodeError
-from .late import Late
+from .late import traceback
 from .log import Reserve, RunLog, Sink, now_at
 from .records import replace
 from .redaction import node_redactor
 from .state import Paths
 from .task import Task, Trail
 from .wire import DiagnosticsCollected, Goodbye, Hello, LockFact, Progress, Refused, Request, StageFailed
-
-if TYPE_CHECKING:
-    import traceback
-else:
-    traceback = Late("traceback")
-
 
 INTERNAL_TAIL = 12
 
