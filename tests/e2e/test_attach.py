@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from support.fleet import Fleet
 from support.fleet.host import FleetHost
+from support.fleet.process import wait_until
 from support.homelab import Homelab, container
 from support.saturn import SATURN, Saturn
 
@@ -22,6 +23,7 @@ HELD = "/opt/homelab/held"
 HOLD = "/opt/homelab/hold"
 CHECK = f"touch {HELD}; while [ -e {HOLD} ]; do sleep 0.1; done"
 HOST = "chelsty"
+PATIENCE_S = 60
 
 
 class Held:
@@ -44,7 +46,7 @@ class Held:
     def begin(self, *words: str) -> subprocess.Popen[str]:
         """Deploy in the background, up to the hold."""
         process = self.saturn.start("deploy", "--hosts", HOST, "--yes", *words)
-        until(lambda: self.host.path(HELD).exists(), "the hold")
+        wait_until("the hold", lambda: self.host.path(HELD).exists(), limit_s=PATIENCE_S)
         return process
 
     def release(self) -> None:
@@ -72,13 +74,6 @@ def held(hosts: Fleet, tmp_path: Path) -> Iterator[Held]:
     held.release()
 
 
-def until(is_so: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < deadline, f"waited too long for {what}"
-        time.sleep(0.02)
-
-
 def test_attach_after_the_controller_was_killed_brings_the_whole_run_home(held: Held) -> None:
     deploy = held.begin()
     deploy.send_signal(signal.SIGKILL)
@@ -100,7 +95,7 @@ def test_attach_after_the_controller_was_killed_brings_the_whole_run_home(held: 
 def test_attach_from_another_machine_with_an_empty_journal(held: Held) -> None:
     deploy = held.begin("--json")
     watching = held.elsewhere.start("attach", "--hosts", HOST, "--json")
-    until(lambda: (held.elsewhere.state / "journal.db").exists(), "the other's journal")
+    wait_until("the other's journal", lambda: (held.elsewhere.state / "journal.db").exists(), limit_s=PATIENCE_S)
     held.release()
 
     (out, err), (own, _) = watching.communicate(timeout=60), deploy.communicate(timeout=60)
@@ -118,7 +113,7 @@ def test_a_run_that_ended_unseen_is_brought_home(held: Held) -> None:
     deploy.send_signal(signal.SIGKILL)
     deploy.communicate()
     held.release()
-    until(lambda: held.node_events()[-1]["type"] == "goodbye", "the end")
+    wait_until("the end", lambda: held.node_events()[-1]["type"] == "goodbye", limit_s=PATIENCE_S)
     held.saturn.forget()
 
     said = held.saturn.run("attach", "--hosts", HOST)
@@ -160,7 +155,7 @@ def test_the_row_of_a_lost_line_says_that_the_node_works_on(held: Held) -> None:
     words = ("deploy", "--hosts", HOST)
     with ThreadPoolExecutor(1) as pool:
         typing = pool.submit(held.saturn.type, words, {"[q]uit: ": "y\n"}, columns=140)
-        until(lambda: held.host.path(HELD).exists(), "the hold")
+        wait_until("the hold", lambda: held.host.path(HELD).exists(), limit_s=PATIENCE_S)
         held.host.refuse_ssh()
         held.host.exec("pkill", "-KILL", "-f", "sshd: deploy", user="root")
         time.sleep(3)

@@ -3,7 +3,6 @@
 import json
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.fleet.process import wait_until
 from support.world import World
 
 HOST = "chelsty"
@@ -141,9 +141,7 @@ def test_ctrl_c_ends_a_guard_and_the_deploy(world: World) -> None:
     pid = world.homelab.folder / "pid"
 
     process = world.saturn.start("deploy", "--hosts", "solaria", "--yes")
-    deadline = time.monotonic() + 60
-    while not pid.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until("the guard began", pid.exists, limit_s=60)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
 

@@ -6,9 +6,9 @@ executor, and nothing else, a clock that is as far ahead as `/var/hold/clock` sa
 clock of its own.
 """
 
-import time
 
 from support.fleet.host import FleetHost
+from support.fleet.process import wait_until
 
 FOLDER = "/var/hold"
 STAGES = ("prepare", "validate", "deploy", "verify")
@@ -90,10 +90,8 @@ class Hold:
 
     def await_held(self) -> None:
         """Wait until a command waits."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not self._host.path(f"{FOLDER}/held").exists():
-            assert time.monotonic() < deadline, f"{self._host.name} never came to the hold"
-            time.sleep(0.02)
+        held = self._host.path(f"{FOLDER}/held")
+        wait_until(f"{self._host.name} comes to the hold", held.exists, limit_s=PATIENCE_S)
 
     def lift(self) -> None:
         """Let every command go on."""
