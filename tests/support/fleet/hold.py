@@ -6,7 +6,6 @@ executor, and nothing else, a clock that is as far ahead as `/var/hold/clock` sa
 clock of its own.
 """
 
-
 from support.fleet.host import FleetHost
 from support.fleet.process import wait_until
 
