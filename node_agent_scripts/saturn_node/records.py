@@ -17,7 +17,7 @@ __all__ = ["dataclass", "field", "field_names", "replace"]
 T = TypeVar("T")
 
 _NOTHING: Any = object()
-"""Stands for the value of a field while a record has none for it."""
+"""Stands for the default of a field that has none."""
 
 _TURN = threading.RLock()
 """Two threads may ask the standard library for the fields of a class at once, and it for those of its parent."""
@@ -61,23 +61,17 @@ def field_names(record: Any) -> Tuple[str, ...]:
 
 def _record(kind: Any) -> Any:
     own = {name: vars(kind).get(name, _NOTHING) for name in vars(kind).get("__annotations__", ())}
+    assert all(type(default).__module__ != "dataclasses" for default in own.values()), "use field of this module"
     defaults = {**getattr(kind, "__record_defaults__", {}), **own}
-    blank = {name: _blank(default) for name, default in defaults.items()}
+    open_fields = (name for name, default in defaults.items() if default is _NOTHING or isinstance(default, _Anew))
     methods = {
         "__record_defaults__": defaults, "__record_fields__": tuple(defaults), "__match_args__": tuple(defaults),
-        "__record_blank__": blank, "__record_open__": tuple(name for name in blank if blank[name] is _NOTHING),
-        "__dataclass_fields__": _Fields(kind), "__init__": _init, "__eq__": _eq, "__hash__": _hash, "__repr__": _repr,
-        "__setattr__": _refuse, "__delattr__": _refuse,
+        "__record_open__": tuple(open_fields), "__dataclass_fields__": _Fields(kind), "__init__": _init, "__eq__": _eq,
+        "__hash__": _hash, "__repr__": _repr, "__setattr__": _refuse, "__delattr__": _refuse,
     }  # fmt: skip
     for name, value in methods.items():
         setattr(kind, name, value)
     return kind
-
-
-def _blank(default: object) -> object:
-    """What stands in a record before it is given its values."""
-    assert type(default).__module__ != "dataclasses", "use field of this module"
-    return _NOTHING if isinstance(default, _Anew) else default
 
 
 class _Fields:
@@ -86,7 +80,7 @@ class _Fields:
     def __init__(self, kind: Any) -> None:
         self._kind = kind
 
-    def __get__(self, _record: object, _kind: type) -> object:
+    def __get__(self, _one: object, _kind: type) -> object:
         with _TURN:
             if vars(self._kind)["__dataclass_fields__"] is self:
                 self._make()
@@ -103,15 +97,15 @@ class _Fields:
 
 def _init(self: Any, *given: object, **named: object) -> None:
     kind = type(self)
-    fields = kind.__record_fields__
+    fields, defaults = kind.__record_fields__, kind.__record_defaults__
     values = self.__dict__
-    values.update(kind.__record_blank__)  # first of all, for the order
+    values.update(defaults)  # first of all, for the order
     values.update(zip(fields, given))
     values.update(named)
     if len(values) > len(fields) or len(given) > len(fields) or not named.keys().isdisjoint(fields[: len(given)]):
         raise TypeError(_refusal(kind, given, named))
     for name in kind.__record_open__:
-        if values[name] is _NOTHING:
+        if values[name] is defaults[name]:
             values[name] = _made_anew(kind, name)
 
 

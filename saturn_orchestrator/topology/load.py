@@ -9,12 +9,13 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from saturn_orchestrator.errors import InventoryError, InventoryFinding
 from saturn_orchestrator.policy import CODES, FIXED
+from saturn_orchestrator.records import replace
 from saturn_orchestrator.topology import schema
 from saturn_orchestrator.topology.carriers import is_carrier
 from saturn_orchestrator.topology.document import Document, KeyPath, dotted, parsed, read
